@@ -1,0 +1,49 @@
+# make run    start everything and run the demonstration
+# make test   all checks, then all tests
+# make check  style, types, import directions, sizes
+# make fmt    format the sources
+# make northwind    all orders of ../shared/data/northwind, the server killed three times meanwhile
+#
+# Nothing but Python 3.11 or newer and make is needed; the rest goes into .venv.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+SOURCES := app workflows domain eventstore
+FILE_LINES_MAX := 400
+
+.PHONY: run test check fmt northwind setup sizes
+.DEFAULT_GOAL := test
+
+run: setup
+	$(BIN)/saga demo
+
+test: check
+	$(BIN)/python -m pytest
+
+check: setup sizes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+northwind: setup
+	$(BIN)/python -m tests.show.northwind
+
+sizes:
+	@find $(SOURCES) tests \( -name '*.py' -o -name '*.sql' \) -exec wc -l {} + \
+	| awk -v max=$(FILE_LINES_MAX) '$$2 != "total" && $$1 > max { print $$2 ": " $$1 " lines, at most " max; bad = 1 } \
+	END { exit bad }'
+
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
