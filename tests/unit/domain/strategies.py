@@ -1,0 +1,67 @@
+"""Random commands and histories: few ids and small figures, so that they meet each other."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from domain.account import (
+    CapturePayment,
+    Deposit,
+    HoldPayment,
+    OpenAccount,
+    RefundPayment,
+    ReleasePayment,
+    Withdraw,
+)
+from domain.money import Money
+from domain.order import CancelOrder, CompleteOrder, OrderLine, PlaceOrder
+from domain.shipment import DispatchShipment
+from domain.stock import ReceiveStock, ReleaseStock, ReserveStock, ShipStock
+from domain.values import Address
+
+order_ids = st.sampled_from(["o1", "o2", "o3"])
+quantities = st.integers(1, 8)
+currencies = st.sampled_from(["USD", "USD", "USD", "EUR"])
+money = st.builds(Money, amount=st.integers(1, 8), currency=currencies)
+addresses = st.builds(Address, name=st.sampled_from(["Ana", "Bo"]), country=st.just("Peru"))
+lines = st.lists(
+    st.builds(
+        OrderLine,
+        sku=st.sampled_from(["1", "2", "3"]),
+        quantity=quantities,
+        unit_price=st.builds(Money, amount=st.integers(1, 8), currency=st.just("USD")),
+    ),
+    min_size=1,
+    unique_by=lambda line: line.sku,
+).map(tuple)
+
+stock_commands = st.one_of(
+    st.builds(ReceiveStock, sku=st.just("s"), quantity=quantities),
+    st.builds(ReserveStock, sku=st.just("s"), order_id=order_ids, quantity=quantities),
+    st.builds(ReleaseStock, sku=st.just("s"), order_id=order_ids),
+    st.builds(ShipStock, sku=st.just("s"), order_id=order_ids),
+)
+account_commands = st.one_of(
+    st.builds(OpenAccount, account_id=st.just("a"), currency=currencies),
+    st.builds(Deposit, account_id=st.just("a"), money=money),
+    st.builds(Withdraw, account_id=st.just("a"), money=money),
+    st.builds(HoldPayment, account_id=st.just("a"), order_id=order_ids, money=money),
+    st.builds(ReleasePayment, account_id=st.just("a"), order_id=order_ids),
+    st.builds(CapturePayment, account_id=st.just("a"), order_id=order_ids),
+    st.builds(RefundPayment, account_id=st.just("a"), order_id=order_ids, money=money),
+)
+order_commands = st.one_of(
+    st.builds(PlaceOrder, order_id=st.just("o"), customer_id=order_ids, ship_to=addresses, lines=lines),
+    st.just(CancelOrder(order_id="o")),
+    st.just(CompleteOrder(order_id="o")),
+)
+shipment_commands = st.builds(
+    DispatchShipment, order_id=st.just("o"), tracking=st.sampled_from(["T1", "T2"]), ship_to=addresses
+)
+
+COMMANDS: dict[str, st.SearchStrategy[Any]] = {
+    "stock": stock_commands,
+    "account": account_commands,
+    "order": order_commands,
+    "shipment": shipment_commands,
+}
