@@ -1,0 +1,48 @@
+"""Errors of the event store.
+
+EventStoreError
+├── WrongExpectedVersion   a lost race: read again, decide again
+├── CommandIdReused        another request under a used command id
+├── AppendRefused          the append function refused the attachment
+├── InvalidAppend          the append breaks a rule of its own; retrying is useless
+├── StoreUnavailable       the database did not answer in time; the append may or may not have happened
+└── UnsafeReader           this connection cannot compute a safe position
+"""
+
+
+class EventStoreError(Exception):
+    """The event store could not do what was asked."""
+
+
+class WrongExpectedVersion(EventStoreError):
+    """The stream is not at the expected version: somebody else appended first. Read it and decide again."""
+
+    def __init__(self, stream: str, expected: int, actual: int) -> None:
+        super().__init__(f"{stream} is at version {actual}, not at {expected}")
+        self.stream = stream
+        self.expected = expected
+        self.actual = actual
+
+
+class CommandIdReused(EventStoreError):
+    """The command id was used by another request. Choose a new id for a new request."""
+
+    def __init__(self, command_id: str) -> None:
+        super().__init__(f"command id {command_id!r} was used by another request")
+        self.command_id = command_id
+
+
+class AppendRefused(EventStoreError):
+    """The database function that runs with the append refused its attachment; nothing was appended."""
+
+
+class InvalidAppend(EventStoreError):
+    """The append is malformed: no events, one stream twice, too many or too large events. Do not retry it."""
+
+
+class StoreUnavailable(EventStoreError):
+    """The database did not answer in time. Try again with the same event ids: an append is recognised."""
+
+
+class UnsafeReader(EventStoreError):
+    """A safe position needs READ COMMITTED on the primary: a standby or an old snapshot would skip events."""

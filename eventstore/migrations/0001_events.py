@@ -1,0 +1,22 @@
+"""The event store."""
+
+from pathlib import Path
+
+from alembic import context, op
+
+from eventstore.schema_files import run_schema_files
+
+revision = "eventstore_0001"
+down_revision = None
+branch_labels = ("eventstore",)
+depends_on = None
+
+
+def upgrade() -> None:
+    run_schema_files(
+        op.get_bind(), Path(__file__).parent / "sql", app_role=context.config.attributes.get("app_role")
+    )
+
+
+def downgrade() -> None:
+    raise RuntimeError("no migration drops events: restore a backup instead")

@@ -1,0 +1,207 @@
+"""The event store in Postgres: appends through the appender, reads in pages."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import psycopg
+from psycopg.rows import AsyncRowFactory, args_row, scalar_row
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random,
+)
+
+from eventstore.appender import Appender
+from eventstore.connections import TRANSIENT, Pool
+from eventstore.documents import Item, item
+from eventstore.errors import StoreUnavailable, UnsafeReader, WrongExpectedVersion
+from eventstore.events import ANY_VERSION, Appended, Batch, CommandId, RecordedEvent
+from eventstore.validation import DEFAULT_BOUNDS, MAX_VERSION, AppendBounds
+
+PAGE_EVENTS: Final = 500
+"""Events that one read holds in memory."""
+
+WINDOW_POSITIONS: Final = 50_000
+"""Positions that one statement looks through for a category: no statement runs without a bound."""
+
+ANY_VERSION_ATTEMPTS: Final = 30
+"""How often an append after whatever is there looks again before contention is the caller's concern."""
+
+READ_PATIENCE_SECONDS: Final = 2.0
+"""How long a read is tried again before the store is unavailable: a restart of Postgres takes less."""
+
+T = TypeVar("T")
+
+_COLUMNS: Final = (
+    "position, commit_position, stream, version, event_id, type, schema_version, data, metadata, recorded_at"
+)
+_STREAM_FORWARDS: Final = f"""
+    select {_COLUMNS} from eventstore.events
+     where stream = %(stream)s and version > %(after)s and version <= %(to)s
+     order by version limit %(limit)s"""
+_STREAM_BACKWARDS: Final = f"""
+    select {_COLUMNS} from eventstore.events
+     where stream = %(stream)s and version > %(after)s and version <= %(to)s
+     order by version desc limit %(limit)s"""
+_ALL: Final = f"""
+    select {_COLUMNS} from eventstore.events
+     where position > %(after)s and position <= %(to)s order by position limit %(limit)s"""
+_CATEGORY: Final = f"""
+    select {_COLUMNS} from eventstore.events
+     where position > %(after)s and position <= %(to)s and split_part(stream, '-', 1) = %(category)s
+     order by position limit %(limit)s"""
+_VERSION: Final = "select coalesce(max(version), 0) from eventstore.events where stream = %(stream)s"
+
+
+class PostgresEventStore:
+    """The port on Postgres. Reads raise StoreUnavailable when the database stays away for long."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        appender: Appender,
+        *,
+        bounds: AppendBounds = DEFAULT_BOUNDS,
+        page_events: int = PAGE_EVENTS,
+        window_positions: int = WINDOW_POSITIONS,
+    ) -> None:
+        self._pool = pool
+        self._appender = appender
+        self._bounds = bounds
+        self._page_events = page_events
+        self._window_positions = window_positions
+        self._any_version = AsyncRetrying(
+            stop=stop_after_attempt(ANY_VERSION_ATTEMPTS),
+            wait=wait_random(max=0.05),
+            reraise=True,
+        )
+        self._reading = AsyncRetrying(
+            retry=retry_if_exception_type(TRANSIENT),
+            stop=stop_after_delay(READ_PATIENCE_SECONDS),
+            wait=wait_random(max=0.05),
+            reraise=True,
+        )
+
+    async def append(
+        self,
+        batches: Sequence[Batch],
+        *,
+        command: CommandId | None = None,
+        attachment: Mapping[str, Any] | None = None,
+    ) -> Appended:
+        """As the port says; also raises StoreUnavailable.
+
+        Each value of `attachment` is a list of objects; the append function gets them in its document's list
+        of that name. `saga.append_items` reads "runs", `eventstore.append_items` none.
+        """
+        one = item(batches, command, attachment, self._bounds)
+        unbound = {batch.stream for batch in batches if batch.expected_version == ANY_VERSION}
+        if not unbound:
+            return await self._appender.append(one)
+
+        def lost_race(error: BaseException) -> bool:
+            return isinstance(error, WrongExpectedVersion) and error.stream in unbound
+
+        retrying = self._any_version.copy(retry=retry_if_exception(lost_race))
+        return await retrying(self._append_after_current_versions, one)
+
+    async def read_stream(
+        self,
+        stream: str,
+        *,
+        after: int = 0,
+        to: int | None = None,
+        limit: int | None = None,
+        backwards: bool = False,
+    ) -> AsyncIterator[RecordedEvent]:
+        lower = max(after, 0)
+        upper = MAX_VERSION if to is None else min(to, MAX_VERSION)
+        remaining = limit
+        while lower < upper and remaining != 0:
+            page = await self._page(
+                _STREAM_BACKWARDS if backwards else _STREAM_FORWARDS,
+                {"stream": stream, "after": lower, "to": upper},
+                remaining,
+            )
+            for event in page:
+                yield event
+            if len(page) < self._page_events:
+                return
+            lower, upper = (lower, page[-1].version - 1) if backwards else (page[-1].version, upper)
+            remaining = None if remaining is None else remaining - len(page)
+
+    async def read_all(
+        self,
+        after: int = 0,
+        *,
+        to: int | None = None,
+        limit: int | None = None,
+        category: str | None = None,
+    ) -> AsyncIterator[RecordedEvent]:
+        # A statement of its own: rows are read with a later snapshot than the locks (03_positions.sql).
+        safe = await self.safe_position()
+        upper = safe if to is None else min(to, safe)
+        position = max(after, 0)
+        remaining = limit
+        while position < upper and remaining != 0:
+            window = upper if category is None else min(upper, position + self._window_positions)
+            parameters = {"after": position, "to": window, "category": category}
+            page = await self._page(_ALL if category is None else _CATEGORY, parameters, remaining)
+            for event in page:
+                yield event
+            position = page[-1].position if len(page) == self._page_events else window
+            remaining = None if remaining is None else remaining - len(page)
+
+    async def safe_position(self) -> int:
+        safe: int = await self._scalar("select eventstore.safe_position()")
+        return safe
+
+    async def now(self) -> datetime:
+        now: datetime = await self._scalar("select clock_timestamp()")
+        return now
+
+    async def _append_after_current_versions(self, one: Item) -> Appended:
+        batches = [
+            replace(batch, expected_version=await self._scalar(_VERSION, {"stream": batch.stream}))
+            if batch.expected_version == ANY_VERSION
+            else batch
+            for batch in one.batches
+        ]
+        return await self._appender.append(replace(one, batches=batches))
+
+    async def _page(self, query: str, parameters: dict[str, Any], limit: int | None) -> list[RecordedEvent]:
+        size = self._page_events if limit is None else min(limit, self._page_events)
+        return await self._rows(query, {**parameters, "limit": size}, args_row(RecordedEvent))
+
+    async def _scalar(self, query: str, parameters: dict[str, Any] | None = None) -> Any:
+        (value,) = await self._rows(query, parameters, scalar_row)
+        return value
+
+    async def _rows(
+        self, query: str, parameters: dict[str, Any] | None, row_factory: AsyncRowFactory[T]
+    ) -> list[T]:
+        try:
+            return await self._rows_once(query, parameters, row_factory)
+        except TRANSIENT:
+            pass  # most likely a connection that broke while it was idle: it shows when it is used
+        try:
+            return await self._reading(self._rows_once, query, parameters, row_factory)
+        except TRANSIENT as error:
+            raise StoreUnavailable(str(error)) from error
+
+    async def _rows_once(
+        self, query: str, parameters: dict[str, Any] | None, row_factory: AsyncRowFactory[T]
+    ) -> list[T]:
+        """Run one statement on a connection that nobody keeps while a consumer works on the rows."""
+        try:
+            async with self._pool.connection() as connection:
+                cursor = connection.cursor(row_factory=row_factory)
+                await cursor.execute(query, parameters)
+                return await cursor.fetchall()
+        except psycopg.errors.ObjectNotInPrerequisiteState as error:
+            raise UnsafeReader(str(error)) from error
