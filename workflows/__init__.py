@@ -1,0 +1,1 @@
+"""The sagas, and the kernel that runs them (`workflows.saga`)."""

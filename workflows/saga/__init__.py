@@ -1,0 +1,34 @@
+"""The saga kernel: durable process managers over an event store.
+
+Read in this order: context (what a saga sees), steps, calls, compensation, runner, writer, state, journal.
+"""
+
+from workflows.saga.context import Saga
+from workflows.saga.definition import (
+    NOTHING,
+    Call,
+    CallDefinition,
+    CompensatingCall,
+    Registry,
+    Retry,
+    SagaDefinition,
+)
+from workflows.saga.engine import SagaEngine, Started
+from workflows.saga.errors import CallFailed, Transient
+from workflows.saga.view import SagaView
+
+__all__ = [
+    "NOTHING",
+    "Call",
+    "CallDefinition",
+    "CallFailed",
+    "CompensatingCall",
+    "Registry",
+    "Retry",
+    "Saga",
+    "SagaDefinition",
+    "SagaEngine",
+    "SagaView",
+    "Started",
+    "Transient",
+]

@@ -1,0 +1,146 @@
+"""Calls: steps outside our database, whose outcome can stay unknown.
+
+Each attempt is announced before it is sent (`StepStarted`): the intent, and the fence. Nobody sends after the
+attempt's deadline, and no other execution retries or compensates it before that deadline and a margin. What
+follows is read from the journal alone, so the loop goes on wherever a crash left it.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pydantic import BaseModel
+
+from domain import Event, Rejected
+from workflows.saga import journal
+from workflows.saga.definition import Call, CompensatingCall, Nothing, Retry
+from workflows.saga.errors import CallFailed, Closed, Halted, Transient
+from workflows.saga.execution import Execution, bounded, describe, dump, storable_data
+from workflows.saga.journal import StoredCompensation
+from workflows.saga.state import StepState
+from workflows.saga.steps import refused
+from workflows.saga.writer import Scope
+
+
+@dataclass(frozen=True)
+class CallRequest:
+    """One call as the saga asks for it. `timeout` bounds one attempt."""
+
+    call: Call[Any, Any]
+    argument: BaseModel
+    compensation: CompensatingCall | Nothing
+    retry: Retry
+    timeout: timedelta
+
+
+async def perform_call(execution: Execution, step: str, request: CallRequest, scope: Scope) -> Any:
+    """The result of the call, obtained now or recorded before. Raises Rejected, CallFailed."""
+    execution.recorded(step, "call", request.call.name, dump(request.argument))
+    while True:
+        known = execution.state.steps.get(step)
+        if known is None:
+            await _attempt(execution, step, request, 1, scope)
+        elif known.status != "started":
+            return _outcome(request.call, known)
+        elif known.retry_at is None:
+            await resolve_doubt(execution, known, _next_wait(execution, request, known.attempts))
+        elif scope.failed(execution.state):
+            await end_attempts(execution, known)
+        else:
+            await execution.until(known.retry_at, f"{known.name}: {known.error}")
+            try:
+                await _attempt(execution, step, request, known.attempts + 1, scope)
+            except Closed:
+                if not scope.failed(execution.state):
+                    raise  # a bug or an outage beside this call is no reason to give it up
+
+
+async def _attempt(execution: Execution, step: str, request: CallRequest, attempt: int, scope: Scope) -> None:
+    """Announce one attempt, send it, record its outcome."""
+    # Read before the append, so that our deadline is never later than the recorded one.
+    deadline = asyncio.get_running_loop().time() + request.timeout.total_seconds()
+    await execution.writer.append(_announcement(step, request, attempt), forward=True, scope=scope)
+    entry = await _send(execution, step, request, attempt, deadline)
+    # A failure while shutting down may be the shut-down's own doing: the call is left in doubt instead.
+    await execution.writer.append(entry, outcome=not isinstance(entry, journal.StepFailed))
+
+
+def _announcement(step: str, request: CallRequest, attempt: int) -> Event:
+    return journal.StepStarted(
+        step=step,
+        name=request.call.name,
+        argument=dump(request.argument),
+        attempt=attempt,
+        timeout_seconds=request.timeout.total_seconds(),
+        compensation=_stored(request.compensation),
+    )
+
+
+async def _send(
+    execution: Execution, step: str, request: CallRequest, attempt: int, deadline: float
+) -> Event:
+    name = request.call.name
+    try:
+        result = await execution.perform(name, request.argument, step, deadline)
+    except Rejected as no:
+        if execution.pivoted:
+            raise Halted("rejected-after-pivot", f"{name}: {no}", step) from no
+        return journal.StepRejected(
+            step=step,
+            name=name,
+            kind="call",
+            reason=bounded(no.reason),
+            code=bounded(no.code),
+            data=storable_data(no.data),
+        )
+    except (Transient, TimeoutError) as error:
+        wait = _next_wait(execution, request, attempt)
+        return journal.StepFailed(step=step, attempt=attempt, error=describe(error), retry_in_seconds=wait)
+    return journal.StepSucceeded(step=step, name=name, kind="call", result=result.model_dump(mode="json"))
+
+
+def _next_wait(execution: Execution, request: CallRequest, attempt: int) -> float | None:
+    """Seconds until the next attempt; None when there is none. Past the pivot there always is one."""
+    if attempt >= request.retry.attempts and not execution.pivoted:
+        return None
+    return request.retry.wait_seconds(attempt)
+
+
+async def resolve_doubt(execution: Execution, step: StepState, retry_in_seconds: float | None) -> None:
+    """Close an attempt that another execution left behind, as soon as nobody can send it any more."""
+    assert step.deadline is not None, "an announced attempt has a deadline"
+    free = step.deadline + timedelta(seconds=execution.margin_seconds)
+    await execution.until(free, f"{step.name} is in doubt")
+    await execution.writer.append(
+        journal.StepFailed(
+            step=step.step,
+            attempt=step.attempts,
+            error="interrupted: whether the other side acted is not known",
+            retry_in_seconds=retry_in_seconds,
+        )
+    )
+
+
+async def end_attempts(execution: Execution, step: StepState) -> None:
+    """Give up the attempts that are left: the step is failed, its effect not known."""
+    await execution.writer.append(
+        journal.StepFailed(
+            step=step.step, attempt=step.attempts, error=step.error or "given up", retry_in_seconds=None
+        )
+    )
+
+
+def _outcome(call: Call[Any, Any], step: StepState) -> Any:
+    if step.rejection is not None:
+        raise refused(step.rejection)
+    if step.status == "failed":
+        raise CallFailed(step.step, step.name, step.error or "")
+    return call.result.model_validate(step.result)
+
+
+def _stored(compensation: CompensatingCall | Nothing) -> StoredCompensation | None:
+    if isinstance(compensation, Nothing):
+        return None
+    data = compensation.argument.model_dump(mode="json")
+    return StoredCompensation(kind="call", name=compensation.name, data=data)

@@ -1,0 +1,160 @@
+"""Command handling: load, fold, decide, append; again when the race was lost.
+
+Folded states are cached and commands are serialised per stream within the process. An append checks a stale
+state by its expected version. A rejection and an empty decision append nothing that would check it, so they
+are final only on a state that was read from the database for this very command.
+"""
+
+import asyncio
+import random
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from domain import Catalog, Command, Event, Rejected, State
+from domain.catalog import AnyDecider
+from eventstore import Appended, Batch, EventStore, RecordedEvent, WrongExpectedVersion
+from workflows.saga.errors import Transient
+from workflows.saga.journal import encode
+
+RACES_MAX = 30
+RACE_PAUSE_SECONDS_MAX = 0.02
+CACHED_STATES_MAX = 10_000
+
+
+class Contention(Transient):
+    """The stream moved under every try; nothing was appended. Try again in a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """An aggregate as of `version`; `last` is the event that made it so (None before the first)."""
+
+    state: State
+    version: int
+    last: RecordedEvent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a decider said about a command on `stream` at `version`: events, or a rejection."""
+
+    stream: str
+    version: int
+    events: list[Event]
+    rejection: Rejected | None = None
+
+    @property
+    def last_version(self) -> int:
+        return self.version + len(self.events)
+
+    def batch(self, metadata: dict[str, Any]) -> Batch:
+        """The events to append; without events, the condition that the stream has not moved."""
+        return Batch(self.stream, self.version, [encode(event, metadata) for event in self.events])
+
+
+Commit = Callable[[Decision], Awaitable[Appended]]
+
+
+class StreamLocks:
+    """One lock a stream, kept only while somebody holds it or waits for it."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    @asynccontextmanager
+    async def holding(self, stream: str) -> AsyncIterator[None]:
+        lock, users = self._locks.get(stream, (asyncio.Lock(), 0))
+        self._locks[stream] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            _, users = self._locks[stream]
+            if users == 1:
+                del self._locks[stream]
+            else:
+                self._locks[stream] = (lock, users - 1)
+
+
+@dataclass
+class CommandHandler:
+    """Decides commands on current state and lets the caller commit the decision."""
+
+    store: EventStore
+    catalog: Catalog
+    _cache: OrderedDict[str, Folded] = field(default_factory=OrderedDict)
+    _locks: StreamLocks = field(default_factory=StreamLocks)
+
+    async def handle(self, command: Command, commit: Commit) -> tuple[Decision, Appended]:
+        """Decide `command` and commit the decision, again after each lost race on its stream.
+
+        `commit` appends the decision's batch with whatever must go with it, and may raise what it likes;
+        WrongExpectedVersion of the command's own stream means that the race was lost. Raises Contention.
+        """
+        decider = self.catalog.decider_of(command)
+        stream = decider.stream(decider.key(command))
+        async with self._locks.holding(stream):
+            try:
+                return await self._handle(decider, stream, command, commit)
+            except BaseException:
+                # Whatever went wrong, the next command must not build on what we believed.
+                self._cache.pop(stream, None)
+                raise
+
+    async def _handle(
+        self, decider: AnyDecider, stream: str, command: Command, commit: Commit
+    ) -> tuple[Decision, Appended]:
+        for _ in range(RACES_MAX):
+            folded, decision = await self._decide(decider, stream, command)
+            try:
+                appended = await commit(decision)
+            except WrongExpectedVersion as lost:
+                if lost.stream != stream:
+                    raise
+                await self._read(decider, stream, folded)
+                await asyncio.sleep(random.uniform(0, RACE_PAUSE_SECONDS_MAX))
+                continue
+            if decision.events:
+                state = decider.fold(decision.events, folded.state)
+                self._remember(stream, Folded(state, decision.last_version))
+            return decision, appended
+        raise Contention(f"{stream} moved under {RACES_MAX} tries")
+
+    async def _decide(self, decider: AnyDecider, stream: str, command: Command) -> tuple[Folded, Decision]:
+        cached = self._cache.get(stream)
+        if cached is not None:
+            decision = _decide(decider, stream, cached, command)
+            if decision.events:
+                return cached, decision
+        current = await self._read(decider, stream, cached)
+        return current, _decide(decider, stream, current, command)
+
+    async def load(self, category: str, key: str) -> Folded:
+        """The aggregate as the database has it now. Raises domain.UnknownName for the category."""
+        decider = self.catalog.decider(category)
+        return await self._read(decider, decider.stream(key), None)
+
+    async def _read(self, decider: AnyDecider, stream: str, known: Folded | None) -> Folded:
+        """The state after all events of the stream, going on from `known`."""
+        folded = known or Folded(decider.initial, 0)
+        async for recorded in self.store.read_stream(stream, after=folded.version):
+            event = self.catalog.event(recorded.type, recorded.data)
+            folded = Folded(decider.evolve(folded.state, event), recorded.version, recorded)
+        self._remember(stream, folded)
+        return folded
+
+    def _remember(self, stream: str, folded: Folded) -> None:
+        self._cache[stream] = folded
+        self._cache.move_to_end(stream)
+        if len(self._cache) > CACHED_STATES_MAX:
+            self._cache.popitem(last=False)
+
+
+def _decide(decider: AnyDecider, stream: str, folded: Folded, command: Command) -> Decision:
+    try:
+        return Decision(stream, folded.version, decider.decide(folded.state, command))
+    except Rejected as rejection:
+        return Decision(stream, folded.version, [], rejection)

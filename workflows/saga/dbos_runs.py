@@ -1,0 +1,213 @@
+"""Runs as DBOS workflows: DBOS starts each run once per id, and keeps the row of a run that did not end.
+
+A run makes no DBOS call: the journal is the only log. So all that is used of DBOS is its queue, its delayed
+rows, and the row that says that a run is under way. What leaves a run is an outcome or a BaseException;
+DBOS records an Exception as the final ERROR and would never start the run again.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from math import ceil
+from typing import Any, Final
+
+import psycopg
+import sqlalchemy
+import structlog
+from dbos import DBOS, DBOSClient, DBOSConfig
+from uuid_utils.compat import uuid7
+
+from workflows.saga.errors import RunGivenUp
+from workflows.saga.runs import APPLICATION, APPLICATION_VERSION, QUEUE, run_number, saga_of
+
+ACTIVE: Final = ["ENQUEUED", "DELAYED", "PENDING"]
+DBOS_THREADS: Final = 4
+DBOS_CONNECTIONS: Final = 8
+HAND_OVER_SECONDS_MAX: Final = 2.0
+LIST_LIMIT: Final = 20_000
+"""More than any executor has slots."""
+
+Execute = Callable[[str, int, str], Awaitable[None]]
+"""Advances a saga: `execute(saga id, run number, execution id)`."""
+
+log = structlog.get_logger(__name__)
+
+
+class RunBroken(RunGivenUp):
+    """An unforeseen error left the runner. The row stays; the supervisor counts how often it is resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRun:
+    """A run that an executor has taken from the queue and not ended."""
+
+    run_id: str
+    saga_id: str
+    executor_id: str
+
+
+@dataclass
+class DbosRuns:
+    """DBOS of this process. There is one to a process: DBOS keeps its instance in a global.
+
+    `names` are those of all sagas that may have runs: DBOS cannot start a run of a name it does not know.
+    """
+
+    url: str
+    executor_id: str
+    names: Collection[str]
+    execute: Execute
+    slots: int = 64
+    polling_interval_seconds: float = 0.05
+    under_way: Counter[str] = field(default_factory=Counter)
+
+    async def launch(self) -> None:
+        """Start to take runs from the queue, on the running event loop."""
+        engine = _engine(self.url)
+        # Before the launch: DBOS looks for new queues once a second, and takes runs by the limits it finds.
+        await self._register_queue(engine)
+        config: DBOSConfig = {
+            "name": APPLICATION,
+            "system_database_url": self.url,
+            "system_database_engine": engine,
+            "executor_id": self.executor_id,
+            "application_version": APPLICATION_VERSION,
+            "max_executor_threads": DBOS_THREADS,
+            "run_migrations": False,
+            "log_level": "WARNING",
+        }
+        DBOS(config=config)
+        for name in self.names:
+            DBOS.workflow(name=name)(self._workflow(name))
+        DBOS.listen_queues([QUEUE])
+        DBOS.launch()
+
+    async def _register_queue(self, engine: sqlalchemy.Engine) -> None:
+        client = _client(engine)
+        await client.register_queue_async(
+            QUEUE,
+            worker_concurrency=self.slots,
+            polling_interval_sec=self.polling_interval_seconds,
+            on_conflict="always_update",
+        )
+        client.destroy()
+
+    async def destroy(self, patience_seconds: float) -> None:
+        """Take no more runs, at once; give those under way some time to end, then cut them.
+
+        Once the stopping flag is up they end at their next append. What is cut is resumed elsewhere.
+        """
+        patience = ceil(patience_seconds) if self.under_way else 0  # DBOS would wait a second for nothing
+        end = partial(DBOS.destroy, workflow_completion_timeout_sec=patience)
+        loop = asyncio.get_running_loop()
+        # It blocks while its threads end, and those may wait for this loop.
+        with ThreadPoolExecutor(1) as thread:
+            await loop.run_in_executor(thread, end)
+        if self.under_way:
+            log.warning("runs were cut", runs=len(self.under_way))
+        # DBOS had put its own in place of the loop's, and has shut it down.
+        loop.set_default_executor(ThreadPoolExecutor())
+        await self._hand_over()
+
+    async def _hand_over(self) -> None:
+        """Put what is left back into the queue: others go on at once, and count no crash."""
+        engine = _engine(self.url)
+        client = _client(engine)
+        try:
+            async with asyncio.timeout(HAND_OVER_SECONDS_MAX):
+                left = await client.list_workflows_async(
+                    status="PENDING", executor_id=self.executor_id, load_input=False, load_output=False
+                )
+                await client.resume_workflows_async([row.workflow_id for row in left], queue_name=QUEUE)
+        except Exception as error:  # the supervisor of another executor will do it
+            log.warning("runs not handed over", error=f"{type(error).__name__}: {error}")
+        finally:
+            client.destroy()
+            engine.dispose()
+
+    async def pending_of(self, executor_id: str) -> list[PendingRun]:
+        """The runs that the executor has taken and not ended, oldest first."""
+        return await self.pending([executor_id])
+
+    async def pending(self, executor_ids: Sequence[str] | None = None) -> list[PendingRun]:
+        """The runs that were taken, by these executors or by any, and not ended, oldest first."""
+        rows = await DBOS.list_workflows_async(
+            status="PENDING",
+            executor_id=None if executor_ids is None else list(executor_ids),
+            limit=LIST_LIMIT,
+            load_input=False,
+            load_output=False,
+        )
+        return [PendingRun(row.workflow_id, saga_of(row.workflow_id), row.executor_id or "") for row in rows]
+
+    async def active(self, run_ids: Sequence[str]) -> set[str]:
+        """Those of `run_ids` that DBOS will start, or believes to be under way."""
+        rows = await DBOS.list_workflows_async(
+            workflow_ids=list(run_ids), status=ACTIVE, load_input=False, load_output=False
+        )
+        return {row.workflow_id for row in rows}
+
+    async def resume(self, run_ids: Sequence[str]) -> None:
+        """Put runs back into our queue (the internal one ignores our limits)."""
+        await DBOS.resume_workflows_async(list(run_ids), queue_name=QUEUE)
+
+    def _workflow(self, name: str) -> Callable[[str], Awaitable[None]]:
+        async def run(saga_id: str) -> None:
+            run_id = DBOS.workflow_id or saga_id
+            execution = str(uuid7())
+            self.under_way[run_id] += 1
+            try:
+                with structlog.contextvars.bound_contextvars(saga_id=saga_id, run_id=run_id):
+                    await self.execute(saga_id, run_number(run_id), execution)
+            except Exception as error:
+                log.exception("run broken", saga_id=saga_id, run_id=run_id)
+                raise RunBroken(run_id) from error
+            finally:
+                # Counted: when a run was started twice here, the first to end must not hide the other.
+                self.under_way[run_id] -= 1
+                if not self.under_way[run_id]:
+                    del self.under_way[run_id]
+
+        run.__name__ = run.__qualname__ = name
+        return run
+
+
+def _client(engine: sqlalchemy.Engine) -> DBOSClient:
+    """DBOS without its threads. An outage is an error here: waiting for its end, in a thread that nobody can
+    stop, would keep the process from ending."""
+    return DBOSClient(
+        system_database_engine=engine,
+        application_name=APPLICATION,
+        lazy=True,
+        retry_connection_errors=False,
+    )
+
+
+def _engine(url: str) -> sqlalchemy.Engine:
+    """DBOS's connections to its tables. `url` is libpq's."""
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://" + url.removeprefix("postgresql://"),
+        pool_size=DBOS_CONNECTIONS,
+        max_overflow=0,
+        connect_args={
+            "connect_timeout": 3,
+            "application_name": "saga-dbos",
+            "options": "-c idle_in_transaction_session_timeout=10s",
+        },
+    )
+
+    @sqlalchemy.event.listens_for(engine, "do_connect")
+    def _retriable(
+        dialect: sqlalchemy.Dialect, _record: Any, arguments: list[Any], keywords: dict[str, Any]
+    ) -> Any:
+        # DBOS retries only what says "connection failed"; a missing socket or name says something else, and
+        # would end its threads' work in an outage.
+        try:
+            return dialect.connect(*arguments, **keywords)
+        except psycopg.OperationalError as error:
+            raise psycopg.OperationalError(f"connection failed: {error}") from error
+
+    return engine

@@ -1,0 +1,134 @@
+"""What a team writes down about its sagas and calls, and the registry that finds them by durable name."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+
+from pydantic import BaseModel
+from tenacity import RetryCallState, Retrying, wait_exponential_jitter
+
+from workflows.saga.errors import InvalidSagaId, UnknownSaga
+
+A = TypeVar("A", bound=BaseModel)
+R = TypeVar("R", bound=BaseModel)
+
+SAGA_ID = re.compile(r"[A-Za-z0-9._:-]{1,120}")
+
+
+class Nothing:
+    """The type of NOTHING."""
+
+    def __repr__(self) -> str:
+        return "NOTHING"
+
+
+NOTHING: Final = Nothing()
+"""Said aloud as `compensate=NOTHING`: this step needs no compensation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a call is tried and how long it waits between two attempts (exponential, with jitter)."""
+
+    attempts: int = 5
+    first_wait_seconds: float = 0.2
+    longest_wait_seconds: float = 60.0
+
+    def wait_seconds(self, attempt: int) -> float:
+        """The wait after the failed attempt number `attempt` (from 1)."""
+        wait = wait_exponential_jitter(
+            multiplier=self.first_wait_seconds, max=self.longest_wait_seconds, jitter=self.first_wait_seconds
+        )
+        state = RetryCallState(Retrying(), None, (), {})
+        state.attempt_number = attempt
+        return wait(state)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[A, R]):
+    """The durable name and the types of an effect outside our database."""
+
+    name: str
+    argument: type[A]
+    result: type[R]
+
+    def of(self, argument: A) -> "CompensatingCall":
+        """This call with its argument, as the compensation of another call."""
+        return CompensatingCall(self.name, argument)
+
+
+@dataclass(frozen=True, slots=True)
+class CompensatingCall:
+    """A call that undoes another one. It depends on the argument only: there may be no result to look at."""
+
+    name: str
+    argument: BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class CallDefinition(Generic[A, R]):
+    """Binds a call to the function that performs it: `function(argument, key)`.
+
+    `key` is the same for every attempt, and for the compensation. The function raises domain.Rejected for a
+    business no and Transient for what a retry may mend; anything else is a bug and makes the saga stuck.
+    """
+
+    call: Call[A, R]
+    function: Callable[[A, str], Awaitable[R]]
+
+
+@dataclass(frozen=True, slots=True)
+class SagaDefinition:
+    """One kind of saga: its durable name, its function, the version of its code and the type of its input.
+
+    `id` makes the default saga id from the input; without it an id is made.
+    """
+
+    name: str
+    function: Callable[[Any, Any], Awaitable[Any]]
+    input: type[BaseModel]
+    version: int = 1
+    id: Callable[[Any], str] | None = None
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All sagas and calls of a service. Refuses two of one name."""
+
+    sagas: Iterable[SagaDefinition]
+    calls: Iterable[CallDefinition[Any, Any]] = ()
+    _sagas: dict[str, SagaDefinition] = field(init=False, default_factory=dict)
+    _calls: dict[str, CallDefinition[Any, Any]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for saga in self.sagas:
+            if self._sagas.setdefault(saga.name, saga) is not saga:
+                raise ValueError(f"saga {saga.name!r} is defined twice")
+        for definition in self.calls:
+            if self._calls.setdefault(definition.call.name, definition) is not definition:
+                raise ValueError(f"call {definition.call.name!r} is defined twice")
+
+    def __iter__(self) -> Iterator[SagaDefinition]:
+        return iter(self._sagas.values())
+
+    def saga(self, name: str) -> SagaDefinition:
+        """Raises UnknownSaga."""
+        try:
+            return self._sagas[name]
+        except KeyError:
+            raise UnknownSaga(f"no saga is called {name!r}") from None
+
+    def call(self, name: str) -> CallDefinition[Any, Any]:
+        """Raises LookupError: a stored call without its function is a bug of the deployment."""
+        try:
+            return self._calls[name]
+        except KeyError:
+            raise LookupError(f"no call is registered as {name!r}") from None
+
+
+def checked_saga_id(saga_id: str) -> str:
+    """`saga_id` itself. Raises InvalidSagaId."""
+    if not SAGA_ID.fullmatch(saga_id):
+        raise InvalidSagaId(InvalidSagaId.__doc__)
+    return saga_id

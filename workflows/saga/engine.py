@@ -1,0 +1,191 @@
+"""What the outside asks of sagas: start one, look at one, stop one, wake one that fell asleep.
+
+Each request is one append under the expected version. Whether it must also name and enqueue a run is decided
+from the journal's state at that version; if the journal moves meanwhile the request is decided again.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from uuid_utils.compat import uuid7
+
+from domain import Event
+from eventstore import NO_STREAM, AppendRefused, Batch, EventStore, WrongExpectedVersion
+from workflows.saga import journal
+from workflows.saga.commands import Contention
+from workflows.saga.definition import Registry, SagaDefinition, checked_saga_id
+from workflows.saga.errors import CannotCompensate, SagaConflict, SagaNotFound
+from workflows.saga.runs import run_request
+from workflows.saga.state import SagaState, catch_up, read_state
+from workflows.saga.view import SagaView, view
+
+RACES_MAX = 30
+POLL_SECONDS_FIRST = 0.01
+POLL_SECONDS_MAX = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A saga that exists now. `created` tells a new one from the same request made again."""
+
+    saga: SagaView
+    created: bool
+
+
+@dataclass(frozen=True)
+class SagaEngine:
+    """The requests that users and operators make."""
+
+    store: EventStore
+    registry: Registry
+
+    async def start(
+        self,
+        name: str,
+        saga_input: dict[str, Any] | BaseModel,
+        *,
+        saga_id: str | None = None,
+        actor: str | None = None,
+        correlation_id: str | None = None,
+    ) -> Started:
+        """Request a saga; it is durable, and its first run enqueued, when this returns.
+
+        The same id and input again give the same saga. Raises UnknownSaga, InvalidSagaId, SagaConflict,
+        pydantic.ValidationError.
+        """
+        definition = self.registry.saga(name)
+        asked = definition.input.model_validate(saga_input)
+        saga_id = saga_id or (definition.id(asked) if definition.id else str(uuid7()))
+        entry = journal.SagaRequested(
+            name=name,
+            saga_version=definition.version,
+            input=asked.model_dump(mode="json"),
+        )
+        metadata = {"correlation_id": correlation_id or saga_id} | ({"actor": actor} if actor else {})
+        batch = Batch(
+            journal.journal_stream(checked_saga_id(saga_id)), NO_STREAM, [journal.encode(entry, metadata)]
+        )
+        try:
+            await self.store.append([batch], attachment=run_request(name, saga_id, entry.run))
+        except WrongExpectedVersion:
+            return Started(self._same(await self._state(saga_id), definition, asked), created=False)
+        except AppendRefused as refused:
+            raise SagaConflict(f"a run of {saga_id} is left from a saga without a journal") from refused
+        return Started(view(await self._state(saga_id)), created=True)
+
+    async def view(self, saga_id: str) -> SagaView:
+        """Raises SagaNotFound."""
+        return view(await self._state(saga_id))
+
+    async def wait(self, saga_id: str, timeout_seconds: float) -> SagaView:
+        """The saga once it has ended or is stuck, or as it is after the timeout. Raises SagaNotFound."""
+        state = await self._state(saga_id)
+        pause = POLL_SECONDS_FIRST
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while not state.at_rest:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 1.5, POLL_SECONDS_MAX)
+                    await catch_up(self.store, state)
+        except TimeoutError:
+            pass
+        return view(state)
+
+    async def compensate(self, saga_id: str, *, actor: str, reason: str) -> SagaView:
+        """Stop the saga and undo it; asking twice does nothing twice.
+
+        Running: no further step starts. Waiting, stuck or completed: a new run executes the compensations.
+        Raises SagaNotFound, CannotCompensate.
+        """
+
+        def request(state: SagaState, next_run: int) -> Event | None:
+            if state.status == "compensated" or (state.compensating and state.status != "stuck"):
+                return None
+            _check_can_compensate(state)
+            run = next_run if state.idle else None
+            return journal.CompensationRequested(actor=actor, reason=reason, run=run)
+
+        return await self._request(saga_id, request, actor)
+
+    async def name_next_run(self, saga_id: str, run: int, reason: str) -> SagaView:
+        """Name and enqueue the run after `run`, unless the saga moved on meanwhile. Raises SagaNotFound."""
+
+        def request(state: SagaState, next_run: int) -> Event | None:
+            return None if state.idle_for(run) else journal.RunNamed(run=next_run, reason=reason)
+
+        return await self._request(saga_id, request, "reconciler")
+
+    async def halt(self, saga_id: str, run: int, error: str) -> SagaView:
+        """Make a saga stuck that does not come forward, unless it moved on meanwhile. Raises SagaNotFound."""
+
+        def request(state: SagaState, _next_run: int) -> Event | None:
+            return None if state.idle_for(run) else journal.SagaStuck(reason="no-progress", error=error)
+
+        return await self._request(saga_id, request, "supervisor")
+
+    async def _request(
+        self, saga_id: str, decide: Callable[[SagaState, int], Event | None], actor: str
+    ) -> SagaView:
+        taken = 0
+        for _ in range(RACES_MAX):
+            state = await self._state(saga_id)
+            entry = decide(state, state.named_run + taken + 1)
+            if entry is None:
+                return view(state)
+            metadata = {
+                "correlation_id": state.correlation_id,
+                "causation_id": str(state.request_id),
+                "actor": actor,
+            }
+            run = getattr(entry, "run", None)
+            try:
+                await self.store.append(
+                    [
+                        Batch(
+                            journal.journal_stream(saga_id), state.version, [journal.encode(entry, metadata)]
+                        )
+                    ],
+                    attachment=run_request(state.name, saga_id, run) if run is not None else None,
+                )
+            except WrongExpectedVersion:
+                continue
+            except AppendRefused:
+                taken += 1  # DBOS has a run of that number, which this journal does not know: skip it
+                continue
+            return await self.view(saga_id)
+        raise Contention(f"the journal of {saga_id} moved under {RACES_MAX} tries")
+
+    async def _state(self, saga_id: str) -> SagaState:
+        state = await read_state(self.store, checked_saga_id(saga_id))
+        if state is None:
+            raise SagaNotFound(f"there is no saga {saga_id!r}")
+        return state
+
+    @staticmethod
+    def _same(state: SagaState, definition: SagaDefinition, asked: BaseModel) -> SagaView:
+        """The saga, if it was started by the same request: today's defaults count for both."""
+        try:
+            same = state.name == definition.name and definition.input.model_validate(state.input) == asked
+        except ValidationError:
+            same = False
+        if not same:
+            raise SagaConflict(f"{state.saga_id!r} is taken by a {state.name} saga with another input")
+        return view(state)
+
+
+def _check_can_compensate(state: SagaState) -> None:
+    if state.status == "abandoned":
+        raise CannotCompensate("the saga was abandoned")
+    if state.pivot:
+        raise CannotCompensate("the saga has passed its pivot: what follows cannot be undone by itself")
+    if state.status == "completed":
+        fixed = [
+            f"{s.name} (step {s.step})" for s in state.steps.values() if s.has_effect and not s.compensation
+        ]
+        if fixed:
+            raise CannotCompensate(
+                f"the saga has completed, and these steps have no compensation: {', '.join(fixed)}"
+            )

@@ -1,0 +1,151 @@
+"""One execution of a run: what its steps, calls and compensations share."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel
+
+from domain import Command
+from eventstore import EventStore
+from workflows.saga import journal
+from workflows.saga.commands import CommandHandler, Commit, Contention, Decision
+from workflows.saga.definition import Registry
+from workflows.saga.errors import NonDeterminismError, Waiting
+from workflows.saga.state import SagaState, StepState
+from workflows.saga.writer import JournalWriter
+
+WAIT_IN_MEMORY_SECONDS_MAX = 1.0
+ERROR_CHARS_MAX = 2_000
+DATA_CHARS_MAX = 20_000
+DATA_DEPTH_MAX = 100
+INTEGERS = range(-(2**63), 2**64)
+"""Those that our JSON library writes."""
+
+
+@dataclass
+class Execution:
+    """The journal of one saga and the means to go on with it.
+
+    `pivoted` is whether the saga or its function has passed the pivot; `visited` are the steps that the
+    function has begun, `open` those that it has asked for and that have not ended, `running` those of them
+    that have begun; `left` is what ended its progress. An attempt of a call that another execution left
+    behind is touched `margin_seconds` after its deadline, not before.
+    """
+
+    writer: JournalWriter
+    handler: CommandHandler
+    registry: Registry
+    margin_seconds: float = 1.0
+    pivoted: bool = False
+    visited: set[str] = field(default_factory=set)
+    open: set[str] = field(default_factory=set)
+    running: set[str] = field(default_factory=set)
+    left: BaseException | None = None
+
+    @property
+    def state(self) -> SagaState:
+        return self.writer.state
+
+    @property
+    def store(self) -> EventStore:
+        return self.writer.store
+
+    def key(self, step: str) -> str:
+        """The idempotency key of a call; `/` is in no saga id, so no two calls share one."""
+        return f"{self.state.saga_id}/{step}"
+
+    def metadata(self, step: str, *, undo: bool = False) -> dict[str, Any]:
+        """Goes with the domain events of a step, or of its compensation."""
+        command_id = self.key(step) + ("/undo" if undo else "")
+        return self.writer.metadata(command_id=command_id, saga_id=self.state.saga_id, step=step)
+
+    def recorded(
+        self, step: str, kind: journal.StepKind, name: str, asked: dict[str, Any]
+    ) -> StepState | None:
+        """What the journal knows of the step. Raises NonDeterminismError when it knows another one."""
+        self.visited.add(step)
+        known = self.state.steps.get(step)
+        if known is not None and (known.kind, known.name, known.asked) != (kind, name, asked):
+            raise NonDeterminismError(step, f"{known.name} {known.asked}", f"{name} {asked}")
+        return known
+
+    async def decide(self, command: Command, commit: Commit) -> Decision:
+        """Decide `command` on current state and commit the decision. Raises Waiting under contention."""
+        try:
+            decision, _ = await self.handler.handle(command, commit)
+        except Contention as contention:
+            # Contention never undoes an order: the run parks for a moment and tries again.
+            due = await self.store.now() + timedelta(seconds=2 * WAIT_IN_MEMORY_SECONDS_MAX)
+            raise Waiting(due, str(contention)) from contention
+        return decision
+
+    async def perform(self, name: str, argument: BaseModel, step: str, deadline: float) -> BaseModel:
+        """Send a call, unless this process slept through its deadline, a time of the event loop.
+
+        Raises what its function raises.
+        """
+        if asyncio.get_running_loop().time() >= deadline:
+            raise TimeoutError("the deadline passed before the request was sent")
+        definition = self.registry.call(name)
+        async with asyncio.timeout_at(deadline):
+            result: BaseModel = await definition.function(argument, self.key(step))
+            return result
+
+    async def until(self, due: datetime, reason: str) -> None:
+        """Wait for `due` by the database's clock; a long wait leaves the process (raises Waiting)."""
+        wait = (due - await self.store.now()).total_seconds()
+        if wait > WAIT_IN_MEMORY_SECONDS_MAX:
+            raise Waiting(due, reason)
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+
+def dump(model: BaseModel) -> dict[str, Any]:
+    """A command or argument as the journal keeps it. Defaults are left out: adding one is no change."""
+    return model.model_dump(mode="json", exclude_defaults=True)
+
+
+def describe(error: BaseException) -> str:
+    """An error in one bounded line."""
+    return bounded(f"{type(error).__name__}: {error}")
+
+
+def bounded(text: str) -> str:
+    """Text from anywhere, short enough to be kept, and storable."""
+    return storable(text[:ERROR_CHARS_MAX])
+
+
+def storable(text: str) -> str:
+    """Text from anywhere, without what Postgres cannot keep: NUL and lone surrogates are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def storable_data(data: dict[str, Any]) -> dict[str, Any]:
+    """What another system said about its refusal, if it can be kept; else why it is not."""
+    try:
+        text = json.dumps(data, default=str)
+    except (TypeError, ValueError, RecursionError) as error:
+        return {"left_out": describe(error)}
+    if len(text) > DATA_CHARS_MAX:
+        return {"left_out": f"{len(text)} characters"}
+    kept: dict[str, Any] = _storable(json.loads(text), DATA_DEPTH_MAX)
+    return kept
+
+
+def _storable(value: Any, levels: int) -> Any:
+    match value:
+        case str():
+            return storable(value)
+        case int() if value not in INTEGERS:
+            return str(value)
+        case list() | dict() if levels == 0:
+            return f"left out: deeper than {DATA_DEPTH_MAX} levels"
+        case list():
+            return [_storable(each, levels - 1) for each in value]
+        case dict():
+            return {storable(name): _storable(each, levels - 1) for name, each in value.items()}
+        case _:
+            return value

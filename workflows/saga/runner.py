@@ -1,0 +1,175 @@
+"""One execution of one run: read the journal, go forward or back, and record how it ends.
+
+read the journal            nothing to do unless it names this run
+forward                     the saga's function, its recorded steps answered from the journal
+  returned                  SagaCompleted
+  Rejected, CallFailed      CompensationStarted, then back
+  Waiting                   Parked: names and enqueues the next run
+  Halted, any exception     SagaStuck
+back                        the stored compensations
+  done                      SagaCompensated
+  Waiting                   Parked
+  Halted, any exception     SagaStuck
+RunGivenUp leaves           DBOS keeps the row; the supervisor resumes it
+"""
+
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from domain import Rejected
+from eventstore import AppendRefused, EventStore
+from workflows.saga import journal
+from workflows.saga.commands import CommandHandler
+from workflows.saga.compensation import compensate, undo
+from workflows.saga.context import Saga
+from workflows.saga.definition import Registry
+from workflows.saga.errors import (
+    Broken,
+    CallFailed,
+    Halted,
+    Interrupted,
+    NonDeterminismError,
+    Outdated,
+    Overtaken,
+    SagaMisuse,
+    StepRefused,
+    Superseded,
+    Waiting,
+)
+from workflows.saga.execution import Execution, describe, storable
+from workflows.saga.runs import run_request
+from workflows.saga.state import read_state
+from workflows.saga.writer import JournalWriter
+
+TRACEBACK_CHARS_MAX = 8_000
+READS_MAX = 100
+RUNS_TAKEN_MAX = 20
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Executes runs. `store` should be patient: what it raises is taken for a bug of the saga."""
+
+    store: EventStore
+    handler: CommandHandler
+    registry: Registry
+    executor: str
+    margin_seconds: float = 1.0
+    stopping: Callable[[], bool] = lambda: False
+
+    async def run(self, saga_id: str, run: int, execution_id: str) -> None:
+        """Advance the saga as far as it goes. Returns at once when the journal names another run.
+
+        Raises RunGivenUp only; any other exception has become an entry of the journal.
+        """
+        for _ in range(READS_MAX):
+            state = await read_state(self.store, saga_id)
+            if state is None or state.idle_for(run):
+                return
+            writer = JournalWriter(self.store, state, run, execution_id, self.executor, self.stopping)
+            execution = Execution(
+                writer, self.handler, self.registry, self.margin_seconds, pivoted=state.pivot
+            )
+            with suppress(Overtaken):
+                with suppress(Outdated):
+                    await self._advance(execution)
+                return
+        raise Superseded(saga_id)
+
+    async def _advance(self, execution: Execution) -> None:
+        if not execution.state.compensating:
+            with suppress(Interrupted):
+                await self._recording(execution, self._forward, forward=True)
+        if execution.state.status == "compensating":
+            await self._recording(execution, compensate, forward=False)
+
+    async def _recording(
+        self, execution: Execution, phase: Callable[[Execution], Awaitable[None]], *, forward: bool
+    ) -> None:
+        """Run a phase; what stops it becomes an entry, which gives way to a request if it is forward."""
+        writer = execution.writer
+        try:
+            await phase(execution)
+        except Waiting as waiting:
+            await self._park(execution, waiting, forward=forward)
+        except Halted as halt:
+            error = storable(halt.error)
+            await writer.append(
+                journal.SagaStuck(reason=halt.reason, error=error, step=halt.step), forward=forward
+            )
+        except Broken as broken:
+            await writer.append(_stuck(broken.bug), forward=forward)
+        except Exception as bug:
+            await writer.append(_stuck(bug), forward=forward)
+
+    async def _forward(self, execution: Execution) -> None:
+        state, writer = execution.state, execution.writer
+        try:
+            result = await self._call_function(execution)
+        except (Rejected, CallFailed) as failure:
+            if execution.pivoted:
+                raise Halted("rejected-after-pivot", str(failure)) from failure
+            self._check_all_visited(execution)
+            self._check_none_left(execution.running)
+            await writer.append(journal.CompensationStarted(cause=_cause(failure)), forward=True)
+            return
+        self._check_all_visited(execution)
+        self._check_none_left(execution.open)
+        for step in state.plan():
+            if step.status != "succeeded":
+                await undo(execution, step)
+        dumped = TypeAdapter(type(result)).dump_python(result, mode="json")
+        await writer.append(journal.SagaCompleted(result=dumped), forward=True)
+
+    async def _call_function(self, execution: Execution) -> Any:
+        definition = self.registry.saga(execution.state.name)
+        saga_input = definition.input.model_validate(execution.state.input)
+        try:
+            return await definition.function(Saga(execution), saga_input)
+        finally:
+            if execution.left is not None:  # also when the function swallowed it: `finally: return`
+                raise execution.left
+
+    async def _park(self, execution: Execution, waiting: Waiting, *, forward: bool) -> None:
+        state = execution.state
+        delay = max(0.0, (waiting.due - await self.store.now()).total_seconds())
+        for run in range(state.named_run + 1, state.named_run + 1 + RUNS_TAKEN_MAX):
+            with suppress(AppendRefused):  # DBOS has a run of that number, which this journal does not know
+                await execution.writer.append(
+                    journal.Parked(run=run, delay_seconds=delay, reason=waiting.reason),
+                    attachment=run_request(state.name, state.saga_id, run, delay_seconds=delay),
+                    forward=forward,
+                )
+                return
+        raise SagaMisuse(f"DBOS already has {RUNS_TAKEN_MAX} runs of this saga that its journal never named")
+
+    @staticmethod
+    def _check_all_visited(execution: Execution) -> None:
+        for step in execution.state.steps.values():
+            if step.step not in execution.visited:
+                raise NonDeterminismError(step.step, f"{step.name} {step.asked}", "the end of the saga")
+
+    @staticmethod
+    def _check_none_left(steps: set[str]) -> None:
+        if steps:
+            left = ", ".join(sorted(steps))
+            raise SagaMisuse(f"the function ended without step {left}: await each step, or gather them")
+
+
+def _stuck(error: Exception) -> journal.SagaStuck:
+    if isinstance(error, NonDeterminismError):
+        return journal.SagaStuck(reason="nondeterminism", error=storable(str(error)), step=error.step)
+    trace = storable("".join(traceback.format_exception(error)))[-TRACEBACK_CHARS_MAX:]
+    return journal.SagaStuck(reason="bug", error=describe(error), traceback=trace)
+
+
+def _cause(failure: Rejected | CallFailed) -> journal.Cause:
+    if isinstance(failure, CallFailed):
+        return journal.Cause(code="call-failed", detail=str(failure), step=failure.step)
+    step = failure.step if isinstance(failure, StepRefused) else None
+    return journal.Cause(code=failure.code, detail=failure.reason, step=step, data=failure.data)

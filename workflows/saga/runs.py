@@ -1,0 +1,36 @@
+"""The names that a run has towards DBOS."""
+
+from typing import Any, Final
+
+QUEUE: Final = "sagas"
+APPLICATION: Final = "saga-orchestrator"
+APPLICATION_VERSION: Final = "1"
+"""Constant: changes of code are the journal's business (`saga.version`), not DBOS's."""
+
+
+def run_id(saga_id: str, run: int) -> str:
+    """The DBOS workflow id of a run: the saga id for the first, `<saga id>/<n>` after that."""
+    return saga_id if run == 1 else f"{saga_id}/{run}"
+
+
+def run_number(workflow_id: str) -> int:
+    _, _, number = workflow_id.partition("/")
+    return int(number) if number else 1
+
+
+def saga_of(workflow_id: str) -> str:
+    return workflow_id.partition("/")[0]
+
+
+def run_request(saga: str, saga_id: str, run: int, *, delay_seconds: float | None = None) -> dict[str, Any]:
+    """The attachment that makes an append enqueue a run, in its own transaction."""
+    request = {
+        "workflow": saga,
+        "queue": QUEUE,
+        "id": run_id(saga_id, run),
+        "argument": saga_id,
+        "version": APPLICATION_VERSION,
+        "application": APPLICATION,
+        "delay_ms": None if delay_seconds is None else max(0, round(delay_seconds * 1000)),
+    }
+    return {"runs": [request]}

@@ -1,0 +1,255 @@
+"""Run sagas in memory: the real kernel and store, without a database and without DBOS; time is only moved.
+
+    service = MemoryService(CATALOG, SAGAS, calls, refuse=lambda command: isinstance(command, ShipParcel))
+    await service.apply(ReceiveStock(sku="11", quantity=5))
+    outcome = await service.run_saga("fulfil-order", order)
+    assert outcome.compensations == [RefundPayment(...), ReleaseStock(...)]
+
+Runs are started as DBOS would start them: those that an append enqueued, at their time, and again when an
+execution died or gave up. `service.store` can be told to fail: `service.store.before_append = killed_at(3)`.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from domain import Catalog, Command, Event, Rejected
+from domain.catalog import AnyDecider
+from eventstore import Appended, AppendRefused, Batch, CommandId, RecordedEvent
+from eventstore.memory import MemoryEventStore
+from workflows.saga import journal
+from workflows.saga.commands import CommandHandler, Decision
+from workflows.saga.definition import CallDefinition, Registry, SagaDefinition
+from workflows.saga.engine import SagaEngine
+from workflows.saga.errors import RunGivenUp
+from workflows.saga.patience import PatientStore
+from workflows.saga.runner import Runner
+from workflows.saga.runs import run_number
+from workflows.saga.view import SagaView
+
+START: Final = datetime(2026, 1, 1, tzinfo=UTC)
+EXECUTIONS_MAX: Final = 50
+RUNS_MAX: Final = 500
+
+Hook = Callable[[int], Awaitable[None]]
+"""Called with the number of an append, from 1."""
+
+
+class Killed(BaseException):
+    """The process died here, as by SIGKILL."""
+
+
+def killed_at(number: int) -> Hook:
+    """Dies at append `number`; later appends, those of the next process, are left alone."""
+
+    async def die(current: int) -> None:
+        if current == number:
+            raise Killed(f"at append {number}")
+
+    return die
+
+
+async def _go_on(_number: int) -> None:
+    """The hook that does nothing."""
+
+
+class HookedStore(MemoryEventStore):
+    """A memory store that counts appends and lets a test act before and after each one.
+
+    What `before_append` raises is raised instead of appending; what `after_append` raises is a lost
+    acknowledgement. An append that loses its race counts too.
+    """
+
+    appends: int = 0
+    before_append: Hook = staticmethod(_go_on)
+    after_append: Hook = staticmethod(_go_on)
+
+    async def append(
+        self,
+        batches: Sequence[Batch],
+        *,
+        command: CommandId | None = None,
+        attachment: Mapping[str, Any] | None = None,
+    ) -> Appended:
+        self.appends += 1
+        number = self.appends
+        await self.before_append(number)
+        appended = await super().append(batches, command=command, attachment=attachment)
+        await self.after_append(number)
+        return appended
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a saga. Commands, calls and compensations are those that took effect, in their order."""
+
+    saga: SagaView
+    journal: list[Event]
+    commands: list[BaseModel]
+    compensations: list[BaseModel]
+
+    @property
+    def entries(self) -> list[str]:
+        """The names of the journal's entries."""
+        return [type(entry).__name__ for entry in self.journal]
+
+
+@dataclass(order=True)
+class DueRun:
+    """A run that an append has enqueued."""
+
+    due: datetime
+    number: int
+    request: dict[str, Any] = field(compare=False)
+
+
+class MemoryService:
+    """One service in memory: its store, its engine, the runs that are enqueued, its clock.
+
+    Commands of sagas for which `refuse` is true are rejected by their decider; change it as you go.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        sagas: Iterable[SagaDefinition],
+        calls: Iterable[CallDefinition[Any, Any]] = (),
+        *,
+        refuse: Callable[[Command], bool] = lambda _: False,
+        margin_seconds: float = 1.0,
+        store: type[HookedStore] = HookedStore,
+    ) -> None:
+        self.store = store(on_append=self._enqueue, now=self.now)
+        self.refuse = refuse
+        self.margin_seconds = margin_seconds
+        self.registry = Registry(list(sagas), list(calls))
+        self.engine = SagaEngine(self.store, self.registry)
+        self.stopping = False
+        self._catalog = catalog
+        self._refusing = Catalog([self._made_refusing(decider) for decider in catalog.deciders.values()])
+        self._skipped = timedelta()
+        self._enqueued: set[str] = set()
+        self._due: list[DueRun] = []
+        self._executions = 0
+
+    def now(self) -> datetime:
+        """The clock of the store: that of the event loop, and what was skipped."""
+        return START + self._skipped + timedelta(seconds=asyncio.get_running_loop().time())
+
+    def skip(self, duration: timedelta) -> None:
+        """Let time pass."""
+        self._skipped += duration
+
+    @property
+    def enqueued(self) -> list[DueRun]:
+        """The runs that wait for their time or a free slot, the next one first."""
+        return sorted(self._due)
+
+    async def apply(self, *commands: Command) -> None:
+        """Commands from outside of any saga, never refused by `refuse`. Raises Rejected."""
+        handler = CommandHandler(self.store, self._catalog)
+
+        async def commit(decision: Decision) -> Appended:
+            if decision.rejection is not None:
+                raise decision.rejection
+            return await self.store.append([decision.batch({})])
+
+        for command in commands:
+            await handler.handle(command, commit)
+
+    async def run_saga(
+        self, name: str, saga_input: dict[str, Any] | BaseModel, saga_id: str = "s1"
+    ) -> Outcome:
+        """Start a saga and run until nothing is due any more, however long its waits are."""
+        await self.engine.start(name, saga_input, saga_id=saga_id)
+        await self.settle()
+        return await self.outcome(saga_id)
+
+    async def settle(self) -> None:
+        """Execute what is enqueued, skipping the waits, until nothing is."""
+        for _ in range(RUNS_MAX):
+            if not await self.run_next():
+                return
+        raise AssertionError(f"{RUNS_MAX} runs, and still one is due")
+
+    async def run_next(self) -> bool:
+        """Execute the next enqueued run, at its time, until an execution of it ends. False without one."""
+        if not self._due:
+            return False
+        due = heapq.heappop(self._due)
+        self.skip(max(timedelta(), due.due - self.now()))
+        for _ in range(EXECUTIONS_MAX):
+            try:
+                await self.execute(due.request["id"])
+            except (Killed, RunGivenUp):
+                continue  # the supervisor resumes it, in another process
+            return True
+        raise AssertionError(f"{due.request['id']} was given up {EXECUTIONS_MAX} times")
+
+    async def execute(self, run_id: str, runner: Runner | None = None) -> None:
+        """One execution of a run, in a process of its own unless `runner` is given. Raises RunGivenUp."""
+        self._executions += 1
+        saga_id, number = run_id.partition("/")[0], run_number(run_id)
+        await (runner or self.process()).run(saga_id, number, f"execution-{self._executions}")
+
+    def process(self) -> Runner:
+        """The executor of a process that has just started: nothing is cached in it."""
+        store = PatientStore(self.store, stopping=lambda: self.stopping)
+        handler = CommandHandler(store, self._refusing)
+        return Runner(
+            store, handler, self.registry, "test", self.margin_seconds, stopping=lambda: self.stopping
+        )
+
+    async def outcome(self, saga_id: str = "s1") -> Outcome:
+        """The saga as it is now. Raises SagaNotFound."""
+        saga = await self.engine.view(saga_id)
+        entries = [journal.decode(event) for event in await self.stream(journal.journal_stream(saga_id))]
+        asked: dict[str, BaseModel] = {}
+        undo: dict[str, BaseModel] = {}
+        for entry in entries:
+            match entry:
+                case journal.StepStarted():
+                    asked[entry.step] = self._argument(entry.name, entry.argument)
+                case journal.StepSucceeded(kind="execute"):
+                    asked[entry.step] = self._catalog.command(entry.name, entry.command)
+            if isinstance(entry, journal.StepStarted | journal.StepSucceeded) and entry.compensation:
+                undo[entry.step] = self._compensation(entry.compensation)
+        return Outcome(
+            saga,
+            entries,
+            commands=[asked[e.step] for e in entries if isinstance(e, journal.StepSucceeded)],
+            compensations=[undo[e.step] for e in entries if isinstance(e, journal.StepCompensated)],
+        )
+
+    async def stream(self, stream: str) -> list[RecordedEvent]:
+        return [event async for event in self.store.read_stream(stream)]
+
+    def _compensation(self, stored: journal.StoredCompensation) -> BaseModel:
+        if stored.kind == "command":
+            return self._catalog.command(stored.name, stored.data)
+        return self._argument(stored.name, stored.data)
+
+    def _argument(self, call: str, argument: dict[str, Any]) -> BaseModel:
+        model: BaseModel = self.registry.call(call).call.argument.model_validate(argument)
+        return model
+
+    def _made_refusing(self, decider: AnyDecider) -> AnyDecider:
+        def decide(state: Any, command: Any) -> list[Any]:
+            if self.refuse(command):
+                raise Rejected(f"{type(command).__name__} is refused", code="refused")
+            return decider.decide(state, command)
+
+        return replace(decider, decide=decide)
+
+    def _enqueue(self, attachment: Mapping[str, Any]) -> None:
+        for request in attachment["runs"]:
+            if request["id"] in self._enqueued:
+                raise AppendRefused(f"run {request['id']} exists")
+            self._enqueued.add(request["id"])
+            due = self.now() + timedelta(milliseconds=request["delay_ms"] or 0)
+            heapq.heappush(self._due, DueRun(due, len(self._enqueued), request))

@@ -1,0 +1,149 @@
+"""The one writer of a run's journal, and the fence of the run.
+
+Every append expects the version that this execution knows. When it loses, somebody else wrote: another
+execution (this one gives up), or an operator (no further step starts). What an execution has lost it has lost
+for good: it knows the journal's version by then, so nothing but this writer would keep a step that runs
+beside the one that lost from appending.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from domain import Event
+from eventstore import Appended, Batch, EventStore, RecordedEvent, WrongExpectedVersion
+from workflows.saga import journal
+from workflows.saga.errors import (
+    Closed,
+    Interrupted,
+    Outdated,
+    Overtaken,
+    Stopping,
+    StoreAway,
+    Superseded,
+)
+from workflows.saga.state import SagaState, catch_up
+
+RACES_MAX = 100
+
+
+@dataclass
+class Scope:
+    """Steps that run side by side. When one has failed, or was cut short (`broken`), no other starts."""
+
+    steps: frozenset[str] = frozenset()
+    broken: bool = False
+
+    def failed(self, state: SagaState) -> bool:
+        """Whether the journal knows of a failure among them."""
+        known = (state.steps.get(step) for step in self.steps)
+        return any(step is not None and step.refused_or_failed for step in known)
+
+
+ALONE = Scope()
+
+
+@dataclass
+class JournalWriter:
+    """Appends to the journal of one saga for one execution of one run, and keeps `state` up to date."""
+
+    store: EventStore
+    state: SagaState
+    run: int
+    execution: str
+    executor: str
+    stopping: Callable[[], bool] = lambda: False
+    _unwritten: list[Event] = field(default_factory=list)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _lost: type[Superseded] | type[Overtaken] | None = None
+
+    def __post_init__(self) -> None:
+        self.note(journal.RunStarted(run=self.run, execution=self.execution, executor=self.executor))
+
+    def note(self, entry: Event) -> None:
+        """Write `entry` with the next append. What is lost with a crash before it had no effect."""
+        self._unwritten.append(entry)
+
+    def metadata(self, **more: Any) -> dict[str, Any]:
+        """Who, why and for whom: goes with every event that this saga causes."""
+        state = self.state
+        metadata = {"correlation_id": state.correlation_id, "causation_id": str(state.request_id), **more}
+        return metadata | ({"actor": state.actor} if state.actor else {})
+
+    async def append(
+        self,
+        *entries: Event,
+        batches: Sequence[Batch] = (),
+        attachment: Mapping[str, Any] | None = None,
+        forward: bool = False,
+        outcome: bool = False,
+        scope: Scope = ALONE,
+    ) -> Appended:
+        """Append `entries` to the journal, with `batches` of other streams, in one transaction.
+
+        `forward` entries start something: they are refused once compensation has been requested, or a step
+        of `scope` has failed. The `outcome` of a call that was announced is written even while the process
+        is shutting down: whoever goes on need not wait for the call's deadline.
+
+        Raises WrongExpectedVersion when one of `batches` lost, Interrupted, Closed, Outdated, Overtaken,
+        Superseded, Stopping.
+        """
+        async with self._lock:
+            for _ in range(RACES_MAX):
+                self._check_fence()
+                if self.stopping() and not outcome:
+                    raise Stopping
+                if forward:
+                    self.check_open(scope)
+                new = [*self._unwritten, *entries]
+                try:
+                    appended = await self._try(new, batches, attachment)
+                except WrongExpectedVersion as lost:
+                    if lost.stream != journal.journal_stream(self.state.saga_id):
+                        raise
+                    await self._catch_up()
+                    continue
+                for entry in new:
+                    self.state.apply(entry, self.state.version + 1, appended.recorded_at)
+                del self._unwritten[: len(new) - len(entries)]
+                return appended
+            raise StoreAway(f"the journal of {self.state.saga_id} moved under {RACES_MAX} tries")
+
+    async def _try(
+        self, entries: list[Event], batches: Sequence[Batch], attachment: Mapping[str, Any] | None
+    ) -> Appended:
+        metadata = self.metadata()
+        own = Batch(
+            journal.journal_stream(self.state.saga_id),
+            self.state.version,
+            [journal.encode(entry, metadata) for entry in entries],
+        )
+        return await self.store.append([*batches, own], attachment=attachment)
+
+    async def _catch_up(self) -> None:
+        """Take in what others wrote, and note whether the run is lost to another execution."""
+        tail = await catch_up(self.store, self.state)
+        if any(map(self._is_foreign_run, tail)):
+            self._lost = Superseded
+        elif not all(event.type in journal.FROM_OUTSIDE for event in tail):
+            # Our own RunStarted is not written yet: after it, no earlier execution can append.
+            self._lost = Overtaken
+
+    def _is_foreign_run(self, event: RecordedEvent) -> bool:
+        return event.type == journal.RunStarted.__name__ and event.data["execution"] != self.execution
+
+    def _check_fence(self) -> None:
+        if self.state.idle_for(self.run):
+            raise Outdated(self.state.saga_id)
+        if self._lost is not None:
+            raise self._lost(self.state.saga_id)
+
+    def check_open(self, scope: Scope) -> None:
+        """Whether a step of `scope` may start. Raises Interrupted, Closed."""
+        if self.state.compensating:
+            # A pivot that was on its way with the next step has not happened.
+            self._unwritten = [entry for entry in self._unwritten if isinstance(entry, journal.RunStarted)]
+            raise Interrupted
+        if scope.broken or scope.failed(self.state):
+            raise Closed
