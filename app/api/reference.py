@@ -1,0 +1,138 @@
+"""The OpenAPI document: FastAPI's, with one path for each saga and each command instead of two templates."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from app.api.command_names import NamedCommand, named_commands
+from app.api.sagas import CompensateRequest
+from app.problems import MEDIA_TYPE
+from domain import Catalog
+from workflows.saga import Registry, SagaDefinition
+
+SCHEMA_REFERENCE: Final = "#/components/schemas/{model}"
+START: Final = "/sagas/{name}"
+SEND: Final = "/aggregates/{category}/{key}/{command}"
+COMPENSATE: Final = "/sagas/{saga_id}/compensate"
+
+DESCRIPTION: Final = """
+Durable sagas on an event store, in one Postgres.
+
+A *command* asks an aggregate to act; its *events* say what happened. A *saga* sends commands to many
+aggregates and undoes what it did when one of them refuses. Starting one answers 202 as soon as it is durable;
+look at it, wait for it with `Prefer: wait=5`, or follow it.
+
+Money is `{"amount": 1400, "currency": "USD"}` in minor units, times are RFC 3339 in UTC, ids have 1 to 120
+characters from `A-Z a-z 0-9 . _ : -`. Every error is an RFC 9457 problem document (schema `Problem`).
+"""
+
+TAGS: Final = [
+    {"name": "sagas", "description": "Start, list, look at, follow and undo sagas."},
+    {"name": "aggregates", "description": "The state of one aggregate, and commands sent to it directly."},
+    {"name": "events", "description": "What happened: one stream, or all of them in one order."},
+    {"name": "health", "description": "For load balancers and supervisors."},
+    {"name": "sandbox carrier", "description": "A carrier to try things with; it can be told to misbehave."},
+]
+
+EXAMPLES: Final[dict[str, dict[str, Any]]] = {
+    "FulfilOrder": {
+        "order_id": "10248",
+        "customer_id": "VINET",
+        "ship_to": {"name": "Vins et alcools Chevalier", "country": "France"},
+        "lines": [{"sku": "11", "quantity": 12, "unit_price": {"amount": 1400, "currency": "USD"}}],
+    },
+    "TransferFunds": {"source": "VINET", "target": "shop", "money": {"amount": 1400, "currency": "USD"}},
+    "ReceiveStock": {"quantity": 39},
+    "OpenAccount": {"currency": "USD"},
+    "Deposit": {"money": {"amount": 5000, "currency": "USD"}},
+}
+"""Bodies to try, by the name of their model. A model without one is documented by its schema alone."""
+
+
+def openapi_document(app: FastAPI, catalog: Catalog, registry: Registry) -> dict[str, Any]:
+    """The document as FastAPI makes it from the routes, with the bodies that are looked up when they come."""
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=DESCRIPTION,
+        tags=TAGS,
+        routes=app.routes,
+    )
+    paths, schemas = document["paths"], document["components"]["schemas"]
+    start, send = paths[START].pop("post"), paths.pop(SEND)["post"]
+    _add_body(paths[COMPENSATE]["post"], CompensateRequest, schemas)
+    for definition in registry:
+        paths[f"/sagas/{definition.name}"] = {"post": _start_of(start, definition, schemas)}
+    for command in named_commands(catalog).values():
+        path = SEND.format(category=command.category, key=f"{{{command.key_field}}}", command=command.name)
+        paths[path] = {"post": _send_of(send, command, schemas)}
+    document["paths"] = {path: item for path, item in paths.items() if item}
+    for item in document["paths"].values():
+        for operation in item.values():
+            _answer_problems(operation)
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    return document
+
+
+def _start_of(
+    template: dict[str, Any], definition: SagaDefinition, schemas: dict[str, Any]
+) -> dict[str, Any]:
+    operation = _without_parameters(template, "name")
+    operation |= {"summary": f"Start {definition.name}", "operationId": f"start_{definition.name}"}
+    _add_body(operation, definition.input, schemas)
+    return operation
+
+
+def _send_of(template: dict[str, Any], command: NamedCommand, schemas: dict[str, Any]) -> dict[str, Any]:
+    operation = _without_parameters(template, "category", "command")
+    operation["parameters"] = [
+        {**parameter, "name": command.key_field} if parameter["name"] == "key" else parameter
+        for parameter in operation["parameters"]
+    ]
+    operation |= {
+        "summary": f"{command.category}: {command.name}",
+        "operationId": f"{command.category}_{command.name}",
+    }
+    _add_body(operation, command.type, schemas, without=command.key_field)
+    return operation
+
+
+def _without_parameters(template: dict[str, Any], *names: str) -> dict[str, Any]:
+    kept = [parameter for parameter in template["parameters"] if parameter["name"] not in names]
+    return {**template, "parameters": kept}
+
+
+def _answer_problems(operation: dict[str, Any]) -> None:
+    """Every error is a problem document, also where FastAPI would have documented one of its own."""
+    problem = {MEDIA_TYPE: {"schema": {"$ref": SCHEMA_REFERENCE.format(model="Problem")}}}
+    for status, response in operation["responses"].items():
+        if int(status) >= 400:
+            response["content"] = problem
+
+
+def _add_body(
+    operation: dict[str, Any], model: type[BaseModel], schemas: dict[str, Any], without: str | None = None
+) -> None:
+    """Document the JSON body of an operation; `without` is the field that is in the path."""
+    name = model.__name__
+    for definition, schema in _schemas(model, without):
+        schemas.setdefault(definition, schema)
+    media: dict[str, Any] = {"schema": {"$ref": SCHEMA_REFERENCE.format(model=name)}}
+    if name in EXAMPLES:
+        media["example"] = EXAMPLES[name]
+    operation["requestBody"] = {"required": True, "content": {"application/json": media}}
+
+
+def _schemas(model: type[BaseModel], without: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    schema = model.model_json_schema(ref_template=SCHEMA_REFERENCE)
+    yield from schema.pop("$defs", {}).items()
+    if without is not None:
+        schema["properties"] = {
+            field: rule for field, rule in schema["properties"].items() if field != without
+        }
+        schema["required"] = [field for field in schema.get("required", []) if field != without]
+    yield model.__name__, schema

@@ -1,0 +1,138 @@
+"""What routes take from a request: the runtime, headers, the JSON body, the bounds of a page."""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar
+
+import orjson
+from fastapi import Depends, Header, Path, Query, Request
+from pydantic import BaseModel, ValidationError
+
+from app.problems import FieldError, InvalidRequest, UnsupportedMediaType
+from app.runtime import Runtime
+from eventstore.validation import MAX_VERSION
+
+M = TypeVar("M", bound=BaseModel)
+
+ID_PATTERN: Final = r"^[A-Za-z0-9._:-]+$"
+POSITION_MAX: Final = 2**40
+_WAIT: Final = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=$|[,;])")
+
+
+def runtime_of(request: Request) -> Runtime:
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+RuntimeOf = Annotated[Runtime, Depends(runtime_of)]
+
+
+def in_time(runtime: Runtime) -> asyncio.Timeout:
+    """Bounds what a route does: a saga may wait for its database, a client should not wait as long.
+
+    After a TimeoutError, answered 503, a write may or may not have happened.
+    """
+    return asyncio.timeout(runtime.settings.request_seconds_max)
+
+
+Actor = Annotated[
+    str,
+    Header(alias="X-Actor", pattern=r"^[\x20-\x7e]+$", max_length=120, description="Who asks."),
+]
+"""Who asks; `anonymous` when nobody says."""
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", pattern=ID_PATTERN, min_length=1, max_length=120),
+]
+
+Key = Annotated[str, Path(pattern=ID_PATTERN, max_length=120)]
+StreamName = Annotated[str, Path(pattern=ID_PATTERN, max_length=250, examples=["account-VINET"])]
+SagaId = Annotated[str, Path(pattern=ID_PATTERN, max_length=120, examples=["fulfil-order-10248"])]
+FromVersion = Annotated[
+    int, Query(alias="from", ge=1, le=MAX_VERSION, description="The first version of the page.")
+]
+AfterPosition = Annotated[
+    int, Query(ge=0, le=POSITION_MAX, description="`next` of the page before; 0 starts at the beginning.")
+]
+
+
+def _page_size(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, description="Page size; the server has a bound.")] = 100,
+) -> int:
+    return min(limit, runtime_of(request).settings.page_size_max)
+
+
+PageSize = Annotated[int, Depends(_page_size)]
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """`given` is the client's own id; `own` always there, made here if need be."""
+
+    own: str
+    given: str | None
+
+
+def _correlation(
+    request: Request,
+    _: Annotated[
+        str | None,
+        Header(alias="X-Correlation-Id", description="Ties together what follows; also in the answer."),
+    ] = None,
+) -> Correlation:
+    return Correlation(request.state.correlation_id, request.state.given_correlation_id)
+
+
+CorrelationOf = Annotated[Correlation, Depends(_correlation)]
+
+
+def wait_seconds(
+    request: Request,
+    _: Annotated[
+        str | None,
+        Header(
+            alias="Prefer",
+            description="`wait=N`: hold the answer for up to N seconds until the saga has ended.",
+            examples=["wait=5"],
+        ),
+    ] = None,
+) -> float:
+    """What `Prefer: wait=N` asks for, bounded by the settings; the rest of the header is ignored."""
+    asked = _WAIT.search(",".join(request.headers.getlist("prefer")))
+    return min(float(asked[1]), runtime_of(request).settings.wait_seconds_max) if asked else 0.0
+
+
+WaitSeconds = Annotated[float, Depends(wait_seconds)]
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """The body as a JSON object. Raises UnsupportedMediaType, InvalidRequest.
+
+    orjson is strict where the standard library is not: NaN, lone surrogates, bytes that are not UTF-8 and
+    endless nesting are refused here, before anything could store them. JSON must be announced: a browser
+    sends a foreign page's form without asking anybody, but not with this media type.
+    """
+    announced = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if announced != "application/json" and not re.fullmatch(r"application/[\w.+-]+\+json", announced):
+        raise UnsupportedMediaType(f"the body must be application/json, not {announced[:100] or 'unnamed'}")
+    try:
+        document = orjson.loads(await request.body())
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest([FieldError(field="body", message=f"not JSON: {error}")]) from None
+    if not isinstance(document, dict):
+        raise InvalidRequest([FieldError(field="body", message="must be a JSON object")])
+    return document
+
+
+JsonObject = Annotated[dict[str, Any], Depends(json_object)]
+
+
+def validated(model: type[M], document: dict[str, Any]) -> M:
+    """`document` as a `model`. Raises InvalidRequest."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise InvalidRequest.of(error) from None

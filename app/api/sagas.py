@@ -1,0 +1,197 @@
+"""Sagas: start one, look at one, follow one, undo one."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api.requests import (
+    ID_PATTERN,
+    Actor,
+    CorrelationOf,
+    FromVersion,
+    IdempotencyKey,
+    JsonObject,
+    PageSize,
+    RuntimeOf,
+    SagaId,
+    WaitSeconds,
+    in_time,
+    validated,
+)
+from app.api.streams import stream_page
+from app.api.watch import server_sent_events, wait_for_end
+from app.api.wire import JournalPage, SagaPage, event_documents, problems
+from app.json_response import JsonResponse
+from app.problems import FieldError, InvalidRequest, NotFound
+from app.readmodels.sagas import InvalidCursor
+from domain.values import Name
+from workflows.saga import SagaView
+from workflows.saga.errors import SagaNotFound
+from workflows.saga.journal import journal_stream
+from workflows.saga.state import SagaState, SagaStatus, read_state
+
+router = APIRouter(tags=["sagas"])
+
+
+def stopping_of(request: Request) -> asyncio.Event:
+    stopping: asyncio.Event = request.app.state.stopping
+    return stopping
+
+
+Stopping = Annotated[asyncio.Event, Depends(stopping_of)]
+
+
+class CompensateRequest(BaseModel):
+    """Why the saga is to be undone; kept in its journal, with the actor."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Name = Field(examples=["the customer called"])
+
+
+@router.post(
+    "/sagas/{name}",
+    summary="Start a saga",
+    status_code=202,
+    response_model=SagaView,
+    responses={
+        200: {"model": SagaView, "description": "It has ended in the time of `Prefer: wait`."},
+        **problems(404, 409, 413, 415),
+    },
+)
+async def start(
+    name: str,
+    body: JsonObject,
+    runtime: RuntimeOf,
+    stopping: Stopping,
+    seconds: WaitSeconds,
+    correlation: CorrelationOf,
+    saga_id: IdempotencyKey = None,
+    actor: Actor = "anonymous",
+) -> Response:
+    """Durable when this answers. A business refusal is not an error of the start but the saga's outcome.
+
+    `Idempotency-Key` is the saga id: the same key and body again answer the same saga, another body 409.
+    """
+    asked = validated(runtime.registry.saga(name).input, body)
+    async with in_time(runtime):
+        started = await runtime.engine.start(
+            name, asked, saga_id=saga_id, actor=actor, correlation_id=correlation.given
+        )
+    saga = started.saga
+    if seconds and saga.ended_at is None:
+        saga = await wait_for_end(runtime.engine, saga.saga_id, seconds, stopping) or saga
+    answer = saga_response(saga)
+    answer.headers["Location"] = saga.links["self"]
+    if not seconds:
+        answer.status_code = 202  # who did not ask to wait is told how the saga does by looking at it
+    else:
+        answer.headers["Preference-Applied"] = f"wait={seconds:g}"
+    return answer
+
+
+@router.get("/sagas", summary="List sagas", response_model=SagaPage, responses=problems())
+async def page(
+    runtime: RuntimeOf,
+    limit: PageSize,
+    status: SagaStatus | None = None,
+    name: Annotated[str | None, Query(pattern=ID_PATTERN, max_length=120, examples=["fulfil-order"])] = None,
+    after: Annotated[str | None, Query(max_length=500, description="`next` of the page before.")] = None,
+) -> JsonResponse:
+    """Newest first. A read model: a saga appears a moment after it was started."""
+    try:
+        async with in_time(runtime):
+            rows, following = await runtime.sagas.page(status=status, name=name, limit=limit, after=after)
+    except InvalidCursor as error:
+        raise InvalidRequest([FieldError(field="after", message=str(error))]) from error
+    return JsonResponse({"sagas": [row.model_dump() for row in rows], "next": following})
+
+
+@router.get("/sagas/{saga_id}", summary="Look at a saga", response_model=SagaView, responses=problems(404))
+async def show(saga_id: SagaId, runtime: RuntimeOf) -> Response:
+    """Its status, steps, compensations and outcome, as of its journal now."""
+    async with in_time(runtime):
+        saga = await runtime.engine.view(saga_id)
+    return Response(saga.model_dump_json(), media_type="application/json")
+
+
+@router.get(
+    "/sagas/{saga_id}/journal",
+    summary="Read a saga's journal",
+    response_model=JournalPage,
+    responses=problems(404),
+)
+async def journal(
+    saga_id: SagaId, runtime: RuntimeOf, limit: PageSize, from_version: FromVersion = 1
+) -> JsonResponse:
+    """All that was ever recorded about its progress."""
+    try:
+        async with in_time(runtime):
+            entries, following = await stream_page(
+                runtime.store, journal_stream(saga_id), from_version, limit
+            )
+    except NotFound:
+        raise _no_saga(saga_id) from None
+    return JsonResponse({"saga_id": saga_id, "entries": event_documents(entries), "next": following})
+
+
+async def _state(saga_id: SagaId, runtime: RuntimeOf) -> SagaState:
+    async with in_time(runtime):
+        state = await read_state(runtime.store, saga_id)
+    if state is None:
+        raise _no_saga(saga_id)
+    return state
+
+
+def _no_saga(saga_id: str) -> SagaNotFound:
+    return SagaNotFound(f"there is no saga {saga_id!r}")
+
+
+@router.get(
+    "/sagas/{saga_id}/watch",
+    summary="Follow a saga",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "Server-sent events named `saga`, each with the whole saga as its data.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        **problems(404),
+    },
+)
+async def watch(
+    runtime: RuntimeOf, stopping: Stopping, state: Annotated[SagaState, Depends(_state)]
+) -> StreamingResponse:
+    """The saga whenever it changes, until it has ended or is stuck."""
+    return StreamingResponse(
+        server_sent_events(runtime.store, state, stopping),
+        media_type="text/event-stream",
+        # Without the second one nginx would keep the events until its buffer is full.
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+@router.post(
+    "/sagas/{saga_id}/compensate",
+    summary="Undo a saga",
+    status_code=202,
+    response_model=SagaView,
+    responses={200: {"model": SagaView, "description": "It was."}, **problems(404, 409, 413, 415)},
+)
+async def compensate(
+    saga_id: SagaId, body: JsonObject, runtime: RuntimeOf, actor: Actor = "anonymous"
+) -> Response:
+    """Running: no further step starts. Completed: it opens again and is undone. Twice does nothing twice."""
+    request = validated(CompensateRequest, body)
+    async with in_time(runtime):
+        saga = await runtime.engine.compensate(saga_id, actor=actor, reason=request.reason)
+    return saga_response(saga)
+
+
+def saga_response(saga: SagaView) -> Response:
+    """200 for a saga that has ended, else 202: it goes on."""
+    status = 202 if saga.ended_at is None else 200
+    return Response(saga.model_dump_json(), status, media_type="application/json")

@@ -1,0 +1,49 @@
+"""Recorded events: one stream, or all of them in their global order."""
+
+from fastapi import APIRouter
+
+from app.api.requests import AfterPosition, FromVersion, PageSize, RuntimeOf, StreamName, in_time
+from app.api.wire import EventPage, StreamPage, event_documents, problems
+from app.json_response import JsonResponse
+from app.problems import NotFound
+from eventstore import EventStore, RecordedEvent
+
+router = APIRouter(tags=["events"])
+
+
+@router.get(
+    "/streams/{stream}",
+    summary="Read one stream",
+    response_model=StreamPage,
+    responses=problems(404),
+)
+async def read_stream(
+    runtime: RuntimeOf, stream: StreamName, limit: PageSize, from_version: FromVersion = 1
+) -> JsonResponse:
+    """The events of one stream in order of version. 404 when nothing was ever appended to it."""
+    async with in_time(runtime):
+        events, following = await stream_page(runtime.store, stream, from_version, limit)
+    return JsonResponse({"events": event_documents(events), "next": following})
+
+
+@router.get("/events", summary="Read all streams", response_model=EventPage, responses=problems())
+async def read_all(runtime: RuntimeOf, limit: PageSize, after: AfterPosition = 0) -> JsonResponse:
+    """The events of all streams in order of position, without loss: never past the safe position.
+
+    Call again with `after` = `next` for what comes later; gaps between positions are normal.
+    """
+    async with in_time(runtime):
+        events = [event async for event in runtime.store.read_all(after, limit=limit)]
+    following = events[-1].position if events else after
+    return JsonResponse({"events": event_documents(events), "next": following})
+
+
+async def stream_page(
+    store: EventStore, stream: str, from_version: int, limit: int
+) -> tuple[list[RecordedEvent], int | None]:
+    """A page of a stream and the version that the next one starts at. Raises NotFound."""
+    read = store.read_stream(stream, after=from_version - 1, limit=limit + 1)
+    events = [event async for event in read]
+    if not events and not [event async for event in store.read_stream(stream, limit=1)]:
+        raise NotFound(f"nothing was ever appended to {stream}")
+    return events[:limit], events[limit].version if len(events) > limit else None

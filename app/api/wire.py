@@ -1,0 +1,109 @@
+"""Shapes of the answers that are not a saga: recorded events, pages, aggregates."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from app.problems import Problem
+from app.readmodels.sagas import SagaRow
+from eventstore import RecordedEvent
+
+
+class EventView(BaseModel):
+    """A recorded event: its place in the store (`position`), in its stream (`version`), and what it says."""
+
+    position: int = Field(examples=[17])
+    stream: str = Field(examples=["account-VINET"])
+    version: int = Field(examples=[2])
+    event_id: str
+    type: str = Field(examples=["MoneyDeposited"])
+    schema_version: int = Field(examples=[1])
+    data: dict[str, Any]
+    metadata: dict[str, Any]
+    recorded_at: datetime
+
+
+class StreamPage(BaseModel):
+    """A page of one stream. `next` is the `from` of the next page, null at the end."""
+
+    events: list[EventView]
+    next: int | None
+
+
+class EventPage(BaseModel):
+    """A page of all streams. `next` is the `after` of the next call, also when this page is empty."""
+
+    events: list[EventView]
+    next: int
+
+
+class JournalPage(BaseModel):
+    """A page of a saga's journal. `next` is the `from` of the next page, null at the end."""
+
+    saga_id: str
+    entries: list[EventView]
+    next: int | None
+
+
+class SagaPage(BaseModel):
+    """A page of sagas, newest first. `next` is the `after` of the next page, null at the end."""
+
+    sagas: list[SagaRow]
+    next: str | None
+
+
+class CommandAnswer(BaseModel):
+    """What a command did: its events, none when there was nothing to do, and where the stream is now."""
+
+    stream: str = Field(examples=["account-VINET"])
+    version: int = Field(examples=[2])
+    position: int = Field(examples=[17])
+    events: list[EventView]
+
+
+class AggregateView(BaseModel):
+    """The state of an aggregate at `version`, and when it became so."""
+
+    stream: str = Field(examples=["account-VINET"])
+    version: int = Field(examples=[2])
+    position: int = Field(examples=[17])
+    recorded_at: datetime
+    state: dict[str, Any] = Field(examples=[{"currency": "USD", "balance": 5000, "holds": {"10248": 1400}}])
+
+
+def event_document(event: RecordedEvent) -> dict[str, Any]:
+    """An EventView, without the cost of building one."""
+    return {
+        "position": event.position,
+        "stream": event.stream,
+        "version": event.version,
+        "event_id": event.event_id,
+        "type": event.type,
+        "schema_version": event.schema_version,
+        "data": event.data,
+        "metadata": event.metadata,
+        "recorded_at": event.recorded_at,
+    }
+
+
+def event_documents(events: Sequence[RecordedEvent]) -> list[dict[str, Any]]:
+    return [event_document(event) for event in events]
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problem answers of a route, for OpenAPI; every route has 422 and 503."""
+    return {status: {"model": Problem, "description": _WHEN[status]} for status in (*statuses, 422, 503)}
+
+
+_WHEN = {
+    404: "There is no such thing.",
+    409: "It conflicts with what is there: a business refusal, a lost race, a reused key.",
+    412: "`If-Match` names another version.",
+    413: "The body is too large.",
+    415: "The body is not `application/json`.",
+    422: "A field breaks a rule; `errors` names it.",
+    503: "The database is away or overloaded; a write may have happened. Try again after `Retry-After` "
+    "seconds, under the same `Idempotency-Key`.",
+}

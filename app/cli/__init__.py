@@ -1,0 +1,1 @@
+"""The command line. Its modules import little: `saga --help` must be quick."""

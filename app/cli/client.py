@@ -1,0 +1,134 @@
+"""The HTTP API as the commands see it."""
+
+import getpass
+import json
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+import httpx
+
+from app.cli.errors import CliError
+
+DEFAULT_URL: Final = "http://127.0.0.1:8000"
+TIMEOUT_SECONDS: Final = 30.0
+# Longer than the server's heartbeat: silence means that it has gone.
+WATCH_SILENCE_SECONDS: Final = 30.0
+
+Json = dict[str, Any]
+"""A JSON object of the API. The commands print what they know and leave the rest: servers may be newer."""
+
+
+class SagaClient:
+    """Requests to one server. Every failure is a CliError that says in one line what is wrong."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls) -> AsyncIterator[Self]:
+        """A client of the server at SAGA_URL."""
+        url = os.environ.get("SAGA_URL") or DEFAULT_URL
+        if not url.startswith(("http://", "https://")):
+            raise CliError(f"SAGA_URL must start with http:// or https://, not {url!r}")
+        headers = {"X-Actor": _actor()}
+        async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT_SECONDS, headers=headers) as http:
+            yield cls(http)
+
+    async def start(self, name: str, saga_input: Json, saga_id: str | None, wait_seconds: float) -> Json:
+        headers = {"Prefer": f"wait={wait_seconds:.0f}"} if wait_seconds else {}
+        if saga_id is not None:
+            headers["Idempotency-Key"] = saga_id
+        return await self._send(
+            "POST",
+            f"/sagas/{_part(name)}",
+            json=saga_input,
+            headers=headers,
+            timeout=TIMEOUT_SECONDS + wait_seconds,
+        )
+
+    async def sagas(self, *, status: str | None, name: str | None, limit: int, after: str | None) -> Json:
+        query = {"status": status, "name": name, "limit": limit, "after": after}
+        return await self._send("GET", "/sagas", params=_given(query))
+
+    async def saga(self, saga_id: str) -> Json:
+        return await self._send("GET", f"/sagas/{_part(saga_id)}")
+
+    async def watch(self, saga_id: str) -> AsyncIterator[Json]:
+        """The saga now and after each change, until it has ended or is stuck."""
+        timeout = httpx.Timeout(TIMEOUT_SECONDS, read=WATCH_SILENCE_SECONDS)
+        with _failures_in_one_line(self._http):
+            async with self._http.stream("GET", f"/sagas/{_part(saga_id)}/watch", timeout=timeout) as answer:
+                if answer.is_error:
+                    await answer.aread()
+                    raise _refusal(answer)
+                async for line in answer.aiter_lines():
+                    if line.startswith("data: "):
+                        yield json.loads(line.removeprefix("data: "))
+
+    async def compensate(self, saga_id: str, reason: str) -> Json:
+        return await self._send("POST", f"/sagas/{_part(saga_id)}/compensate", json={"reason": reason})
+
+    async def events(self, *, after: int, limit: int) -> Json:
+        return await self._send("GET", "/events", params={"after": after, "limit": limit})
+
+    async def stream(self, stream: str, *, from_version: int, limit: int) -> Json:
+        query = {"from": from_version, "limit": limit}
+        return await self._send("GET", f"/streams/{_part(stream)}", params=query)
+
+    async def aggregate(self, category: str, key: str) -> Json:
+        return await self._send("GET", f"/aggregates/{_part(category)}/{_part(key)}")
+
+    async def _send(self, method: str, path: str, **request: Any) -> Json:
+        with _failures_in_one_line(self._http):
+            answer = await self._http.request(method, path, **request)
+        if answer.is_error:
+            raise _refusal(answer)
+        try:
+            document: Json = answer.json()
+        except ValueError:
+            raise CliError(f"{self._http.base_url} does not answer as this program does") from None
+        return document
+
+
+@contextmanager
+def _failures_in_one_line(http: httpx.AsyncClient) -> Iterator[None]:
+    try:
+        yield
+    except httpx.ConnectError:
+        hint = "start one with `saga serve`, or set SAGA_URL"
+        raise CliError(f"no server at {http.base_url}: {hint}") from None
+    except httpx.TimeoutException:
+        raise CliError(f"{http.base_url} did not answer in time") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise CliError(f"{http.base_url}: {error or type(error).__name__}") from None
+
+
+def _refusal(answer: httpx.Response) -> CliError:
+    """The server's problem document in one line: its code, and its detail for people."""
+    try:
+        problem = answer.json()
+        line = f"{problem['detail']} ({problem['code']})"
+    except (ValueError, KeyError, TypeError):
+        line = f"the server answered {answer.status_code} {answer.reason_phrase}"
+    return CliError(" ".join(line.split()))
+
+
+def _actor() -> str:
+    """Who asks, for the audit: the user of this machine, in the characters that a header takes."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        return "cli"
+    return "".join(character for character in user if " " < character < "\x7f")[:120] or "cli"
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _given(query: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in query.items() if value is not None}

@@ -1,0 +1,54 @@
+"""The command `saga`."""
+
+import sys
+from typing import Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from app.cli import demo, events, sagas, serve
+from app.cli.errors import CliError
+
+
+class SagaCommands(TyperGroup):
+    """Prints what a command could not do as one line and exits with 1; a wrong call exits with 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CliError as error:
+            line = " ".join(str(error).split())
+            Console(stderr=True, highlight=False).print(f"saga: {line}", markup=False, soft_wrap=True)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    cls=SagaCommands,
+    help="Durable sagas on an event store, in one Postgres.\n\n"
+    "Commands that ask a server find it at SAGA_URL (default: http://127.0.0.1:8000).",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+SERVER = "Run a server"
+ASK = "Ask a server"
+
+app.command(rich_help_panel=SERVER)(demo.demo)
+app.command(rich_help_panel=SERVER)(serve.serve)
+app.command(rich_help_panel=SERVER)(serve.migrate)
+app.command(rich_help_panel=ASK)(sagas.start)
+app.command("list", rich_help_panel=ASK)(sagas.list_)
+app.command(rich_help_panel=ASK)(sagas.show)
+app.command(rich_help_panel=ASK)(sagas.watch)
+app.command(rich_help_panel=ASK)(sagas.compensate)
+app.command(rich_help_panel=ASK)(events.events)
+app.command(rich_help_panel=ASK)(events.aggregate)
+
+
+if __name__ == "__main__":
+    sys.exit(app())

@@ -1,0 +1,130 @@
+"""What the commands print: tables for people, JSON for programs."""
+
+import json
+import sys
+from typing import Any, Final
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from app.cli.client import Json
+
+STATUS_STYLES: Final = {
+    "completed": "green",
+    "succeeded": "green",
+    "compensated": "yellow",
+    "compensating": "yellow",
+    "rejected": "red",
+    "failed": "red",
+    "stuck": "bold red",
+    "in-doubt": "bold red",
+    "running": "cyan",
+    "started": "cyan",
+    "waiting": "blue",
+}
+ENDED: Final = frozenset({"completed", "compensated", "abandoned"})
+NARROW_COLUMNS: Final = 40
+
+console = Console(highlight=False)
+
+
+def print_json(document: Any) -> None:
+    """Plain, so that it can be piped: no colours, no line breaks of the terminal's making."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_json_line(document: Any) -> None:
+    sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def status_text(status: str) -> Text:
+    return Text(status, style=STATUS_STYLES.get(status, ""))
+
+
+def saga_lines(saga: Json) -> Group:
+    """One saga: head, steps, outcome."""
+    head = Text.assemble((saga["saga_id"], "bold"), "  ", saga["name"], "  ", status_text(saga["status"]))
+    return (
+        Group(head, *_outcome(saga), _steps(saga["steps"])) if saga["steps"] else Group(head, *_outcome(saga))
+    )
+
+
+def saga_line(saga: Json) -> str:
+    """One saga in one line, for logs and pipes."""
+    steps = saga["steps"]
+    latest = f"  {steps[-1]['step']} {steps[-1]['name']} {steps[-1]['status']}" if steps else ""
+    return f"{saga['updated_at']}  {saga['saga_id']}  {saga['status']}{latest}"
+
+
+def saga_table(sagas: list[Json]) -> Table:
+    table = _table("saga", "name", "status", "requested", "ended")
+    for saga in sagas:
+        table.add_row(
+            saga["saga_id"],
+            saga["name"],
+            status_text(saga["status"]),
+            _moment(saga["requested_at"]),
+            _moment(saga["ended_at"]),
+        )
+    return table
+
+
+def event_table(events: list[Json]) -> Table:
+    table = _table("position", "recorded", "stream", "version", "type", "data")
+    for event in events:
+        table.add_row(
+            str(event["position"]),
+            _moment(event["recorded_at"]),
+            event["stream"],
+            str(event["version"]),
+            event["type"],
+            Text(json.dumps(event["data"], ensure_ascii=False), overflow="ellipsis", no_wrap=True),
+        )
+    return table
+
+
+def aggregate_lines(aggregate: Json) -> Group:
+    table = _table("field", "value")
+    for name, value in aggregate["state"].items():
+        table.add_row(name, Text(json.dumps(value, ensure_ascii=False)))
+    head = f"  version {aggregate['version']}  {_moment(aggregate['recorded_at'])}"
+    return Group(Text.assemble((aggregate["stream"], "bold"), head), table)
+
+
+def _steps(steps: list[Json]) -> Table:
+    table = _table("step", "name", "status", "stream", "attempts", "compensation")
+    for step in steps:
+        undo = step["compensation"]
+        table.add_row(
+            step["step"],
+            step["name"],
+            status_text(step["status"]),
+            step["stream"] or "",
+            str(step["attempts"]),
+            f"{undo['name']} {undo['status']}" if undo else "",
+        )
+    return table
+
+
+def _outcome(saga: Json) -> list[Text]:
+    lines = []
+    if (error := saga["error"]) is not None:
+        at = f" at step {error['step']}" if error.get("step") else ""
+        lines.append(Text(f"{error['code']}{at}: {error['detail']}", style="red"))
+    if saga["result"] is not None:
+        lines.append(Text(f"result: {json.dumps(saga['result'], ensure_ascii=False)}"))
+    return lines
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _moment(time: str | None) -> str:
+    """An RFC 3339 time without what every line of a table would repeat."""
+    return (time or "").replace("T", " ")[:19]

@@ -1,0 +1,151 @@
+"""saga start, list, show, watch, compensate."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.live import Live
+
+from app.cli.client import Json, SagaClient
+from app.cli.errors import CliError
+from app.cli.output import (
+    console,
+    print_json,
+    print_json_line,
+    saga_line,
+    saga_lines,
+    saga_table,
+)
+
+WAIT_SECONDS = 60.0
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the server's JSON.")]
+SagaId = Annotated[str, typer.Argument(help="The id of the saga.", show_default=False)]
+
+
+def start(
+    name: Annotated[str, typer.Argument(help="What kind of saga, such as fulfil-order.", show_default=False)],
+    saga_input: Annotated[
+        str,
+        typer.Argument(
+            metavar="[JSON|@FILE|-]", help="Its input: JSON, a file of it, or - for standard input."
+        ),
+    ] = "-",
+    saga_id: Annotated[
+        str | None, typer.Option("--id", help="The saga's id; starting it again under it starts nothing.")
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help=f"Wait until it has ended, at most {WAIT_SECONDS:.0f} s.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start a saga. It goes on when this command, or the server, is gone."""
+    document = read_input(saga_input)
+
+    async def run() -> Json:
+        async with SagaClient.connect() as client:
+            return await client.start(name, document, saga_id, WAIT_SECONDS if wait else 0)
+
+    _print(asyncio.run(run()), as_json)
+
+
+def list_(
+    status: Annotated[
+        str | None, typer.Option(help="Only those that are running, stuck, completed …")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Only those of this kind.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    after: Annotated[str | None, typer.Option(help="The cursor that the page before ended with.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List sagas, newest first."""
+
+    async def run() -> Json:
+        async with SagaClient.connect() as client:
+            return await client.sagas(status=status, name=name, limit=limit, after=after)
+
+    page = asyncio.run(run())
+    if as_json:
+        print_json(page)
+        return
+    console.print(saga_table(page["sagas"]) if page["sagas"] else "no sagas")
+    if page["next"] is not None:
+        console.print(f"more with --after {page['next']}", style="dim")
+
+
+def show(saga_id: SagaId, as_json: AsJson = False) -> None:
+    """Show a saga: its steps, their compensations, its outcome."""
+
+    async def run() -> Json:
+        async with SagaClient.connect() as client:
+            return await client.saga(saga_id)
+
+    _print(asyncio.run(run()), as_json)
+
+
+def watch(saga_id: SagaId, as_json: AsJson = False) -> None:
+    """Follow a saga until it has ended or is stuck. With --json: one line for each change."""
+    asyncio.run(_watch(saga_id, as_json))
+
+
+def compensate(
+    saga_id: SagaId,
+    reason: Annotated[str, typer.Option("--reason", help="Kept in the saga's journal.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Stop a saga and undo what it did, in reverse. A completed one is undone as well, if it can be."""
+
+    async def run() -> Json:
+        async with SagaClient.connect() as client:
+            return await client.compensate(saga_id, reason)
+
+    _print(asyncio.run(run()), as_json)
+
+
+def read_input(text: str) -> Json:
+    """The JSON object that an argument means. Raises CliError."""
+    if text == "-":
+        text = sys.stdin.read()
+    elif text.startswith("@"):
+        try:
+            text = Path(text[1:]).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CliError(f"cannot read {text[1:]}: {error}") from None
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CliError(f"the input is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise CliError("the input must be a JSON object")
+    return document
+
+
+async def _watch(saga_id: str, as_json: bool) -> None:
+    live = Live(console=console, auto_refresh=False) if console.is_terminal and not as_json else None
+    latest: Json | None = None
+    async with SagaClient.connect() as client:
+        if live is not None:
+            live.start()
+        try:
+            async for latest in client.watch(saga_id):
+                if live is not None:
+                    live.update(saga_lines(latest), refresh=True)
+                elif as_json:
+                    print_json_line(latest)
+                else:
+                    console.print(saga_line(latest), soft_wrap=True)
+        finally:
+            if live is not None:
+                live.stop()
+    if latest is None or (latest["ended_at"] is None and latest["status"] != "stuck"):
+        raise CliError(f"the server stopped before {saga_id} had ended")
+
+
+def _print(saga: Json, as_json: bool) -> None:
+    if as_json:
+        print_json(saga)
+    else:
+        console.print(saga_lines(saga))

@@ -1,0 +1,164 @@
+"""The database: an embedded Postgres or a given one, its roles, and its migrations."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psycopg
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from dbos import DBOS
+from psycopg import sql
+
+from app import embedded
+from app.embedded import EmbeddedPostgres
+from app.settings import Settings
+
+DATABASE: Final = "saga"
+OWNER_ROLE: Final = "saga_owner"
+APP_ROLE: Final = "saga_app"
+VERSION_TABLE: Final = "saga_alembic_version"
+MIGRATION_FOLDERS: Final = ("eventstore/migrations", "workflows/saga/migrations", "app/migrations/versions")
+MIGRATION_LOCK: Final = 0x5A6A_0001
+MIGRATION_TIMEOUT_SECONDS: Final = 120
+POLL_SECONDS: Final = 0.05
+SERVER_VERSION_MIN: Final = 14
+ROOT: Final = Path(__file__).parent.parent
+
+
+class DatabaseUnusable(Exception):
+    """The database cannot be used as it is: unreachable, too old, or kept busy by another migration."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUrls:
+    """One database, as libpq addresses: for the application, for its owner, and without a pooler between."""
+
+    app: str
+    owner: str
+    direct: str
+
+
+def sqlalchemy_url(url: str) -> str:
+    """The same address in the form that SQLAlchemy and DBOS want."""
+    return "postgresql+psycopg://" + url.removeprefix("postgresql://")
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[DatabaseUrls]:
+    """The addresses of a database that answers; an embedded server is kept up until the context ends.
+
+    Raises DatabaseUnusable, EmbeddedPostgresError.
+    """
+    if settings.database_url is not None:
+        app = settings.database_url
+        urls = DatabaseUrls(app, settings.owner_database_url or app, settings.database_direct_url or app)
+        await check_server(urls)
+        yield urls
+        return
+    server = await asyncio.to_thread(embedded.start, settings.data_dir)
+    try:
+        yield await asyncio.to_thread(prepare_embedded, server)
+    finally:
+        server.close()  # in no thread: DBOS, when destroyed, has closed the loop's thread pool
+
+
+async def check_server(urls: DatabaseUrls) -> None:
+    """Raise DatabaseUnusable unless every address answers and the server is new enough."""
+    for url in dict.fromkeys((urls.app, urls.owner, urls.direct)):
+        try:
+            async with await psycopg.AsyncConnection.connect(url, connect_timeout=10) as connection:
+                version = connection.info.server_version // 10_000
+        except psycopg.OperationalError as error:
+            raise DatabaseUnusable(f"cannot connect to Postgres: {error}") from error
+        if version < SERVER_VERSION_MIN:
+            raise DatabaseUnusable(f"Postgres {SERVER_VERSION_MIN} or newer is needed, this is {version}")
+
+
+def prepare_embedded(server: EmbeddedPostgres, database: str = DATABASE) -> DatabaseUrls:
+    """Make sure that the roles and the database exist; the superuser is needed for nothing else."""
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        for role in (OWNER_ROLE, APP_ROLE):
+            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
+                connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
+            names = sql.Identifier(database), sql.Identifier(OWNER_ROLE)
+            connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(*names))
+    app = server.url(role=APP_ROLE, database=database)
+    return DatabaseUrls(app, server.url(role=OWNER_ROLE, database=database), app)
+
+
+async def migrate(urls: DatabaseUrls) -> None:
+    """Bring the schemas up to date: ours by Alembic, then DBOS's own. Many processes may do so at once.
+
+    Cancelled while another process migrates it gives up; its own migration comes to its end all the same.
+    Raises DatabaseUnusable when another process is migrating for too long.
+    """
+    given_up = threading.Event()
+    try:
+        await asyncio.to_thread(_migrate, urls, given_up)
+    finally:
+        given_up.set()
+
+
+def _migrate(urls: DatabaseUrls, given_up: threading.Event) -> None:
+    with psycopg.connect(urls.app) as connection:
+        app_role: str | None = connection.info.user
+    with _migration_lock(urls.owner, given_up) as owner_role:
+        if app_role == owner_role:
+            app_role = None  # one role is both: there is nothing to grant
+        try:
+            _migrate_own(urls.owner, app_role)
+            DBOS.migrate(sqlalchemy_url(urls.owner), application_role=app_role)
+        except CommandError as error:
+            raise DatabaseUnusable(
+                f"the database was migrated by a newer version of this program: {error}"
+            ) from error
+        except sqlalchemy.exc.ProgrammingError as error:
+            if not isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
+                raise
+            raise DatabaseUnusable(
+                f"role {owner_role} may not migrate, set SAGA_OWNER_DATABASE_URL: {error.orig}"
+            ) from error
+
+
+def _migrate_own(owner_url: str, app_role: str | None) -> None:
+    config = Config()
+    folders = [str(ROOT / folder) for folder in MIGRATION_FOLDERS]
+    config.set_main_option("script_location", _literal(str(ROOT / "app/migrations")))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", _literal("\n".join(folders)))
+    engine = sqlalchemy.create_engine(sqlalchemy_url(owner_url), poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+        config.attributes.update(connection=connection, version_table=VERSION_TABLE, app_role=app_role)
+        command.upgrade(config, "heads")
+
+
+def _literal(value: str) -> str:
+    """`value` with no meaning for configparser's interpolation."""
+    return value.replace("%", "%%")
+
+
+@contextmanager
+def _migration_lock(owner_url: str, given_up: threading.Event) -> Iterator[str]:
+    """One migration at a time; gives the owner's role. Raises DatabaseUnusable.
+
+    Polled, not waited for inside Postgres: DBOS's migrations build indexes CONCURRENTLY, which waits for
+    every open statement, one that waits for this lock included.
+    """
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        deadline = time.monotonic() + MIGRATION_TIMEOUT_SECONDS
+        while connection.execute("SELECT pg_try_advisory_lock(%s)", [MIGRATION_LOCK]).fetchone() != (True,):
+            if time.monotonic() > deadline:
+                raise DatabaseUnusable(f"another process migrates for {MIGRATION_TIMEOUT_SECONDS} s")
+            if given_up.wait(POLL_SECONDS):
+                raise DatabaseUnusable("another process migrates, and nobody waits for it here any more")
+        yield connection.info.user

@@ -1,0 +1,1 @@
+"""The demonstration: orders over HTTP, the server killed in the middle, then all its books checked."""

@@ -1,0 +1,61 @@
+"""The ASGI application: HTTP API, executor and projections in one process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+
+from app.api import aggregates, health, sagas, streams
+from app.api.middleware import BodyLimit, RequestContext
+from app.api.reference import openapi_document
+from app.problems import install_problems
+from app.runtime import Runtime, running
+from app.sandbox import carrier_router
+from app.settings import Settings
+
+CARRIER_PREFIX = "/sandbox/carrier"
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application. Its runtime is opened by the ASGI lifespan and closed in reverse.
+
+    `app.state.stopping` is an asyncio.Event: once set, answers that wait or stream come to their end.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.stopping = asyncio.Event()
+        async with running(settings) as runtime:
+            app.state.runtime = runtime
+            app.include_router(carrier_router(runtime.pool), prefix=CARRIER_PREFIX)
+            yield
+
+    app = FastAPI(
+        title="saga-orchestrator",
+        version=version("saga-orchestrator"),
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
+    app.add_middleware(RequestContext)
+    install_problems(app)
+    for module in (sagas, aggregates, streams, health):
+        app.include_router(module.router)
+    _install_reference(app)
+    return app
+
+
+def _install_reference(app: FastAPI) -> None:
+    """Serve our OpenAPI document: made when first asked for, because the runtime knows sagas and commands."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            runtime: Runtime = app.state.runtime
+            app.openapi_schema = openapi_document(app, runtime.catalog, runtime.registry)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way

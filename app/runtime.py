@@ -1,0 +1,209 @@
+"""The composition root: the only place that knows the concrete classes. Builds everything, closes in reverse.
+
+database -> migrations -> pools -> store -> lease -> DBOS -> supervisor, reconciler, projections
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx
+import structlog
+
+from app.database import DatabaseUrls, migrate, open_database
+from app.executors import Lease, Reconciler, Supervisor
+from app.executors import reconciler as reconciling
+from app.executors import supervisor as supervising
+from app.executors.periodic import periodically
+from app.readmodels.sagas import SagaList, SagaProjection
+from app.settings import Settings
+from domain import Catalog
+from domain.aggregates import CATALOG
+from eventstore.appender import Appender
+from eventstore.connections import Pool, store_pool
+from eventstore.postgres import PostgresEventStore
+from eventstore.projections import ProjectionRunner
+from workflows.carrier import Carrier
+from workflows.saga import Registry, SagaEngine
+from workflows.saga.commands import CommandHandler
+from workflows.saga.dbos_runs import DbosRuns
+from workflows.saga.patience import PatientStore
+from workflows.saga.runner import Runner
+from workflows.sagas import SAGAS
+
+STOP_SECONDS: Final = 5.0
+"""How long runs that are under way may take to come to their next append."""
+APPENDS_SECONDS: Final = 1.0
+"""How long appends may still take when all that asks for them has ended or was cut."""
+EXIT_RESTART: Final = 75
+"""EX_TEMPFAIL: the lease was lost; whoever supervises this process should start it again."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Runtime:
+    """Everything that the surfaces need. `exit_code` is what the process should end with."""
+
+    settings: Settings
+    urls: DatabaseUrls
+    pool: Pool
+    store: PostgresEventStore
+    handler: CommandHandler
+    engine: SagaEngine
+    registry: Registry
+    catalog: Catalog
+    sagas: SagaList
+    projection: ProjectionRunner
+    lease: Lease
+    runs: DbosRuns
+    supervisor: Supervisor
+    reconciler: Reconciler
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    exit_code: int = 0
+    looking_after: list[asyncio.Task[None]] = field(default_factory=list)
+    _ending: asyncio.Task[None] | None = None
+
+    async def ready(self) -> dict[str, str]:
+        """What readiness depends on, each "ok" or what is wrong."""
+        try:
+            async with asyncio.timeout(2):
+                await self.store.now()
+            database = "ok"
+        except Exception as error:  # by name only: its text may tell hosts and paths to whoever asks
+            database = type(error).__name__
+        return {
+            "database": database,
+            "executor": "stopping" if self.stopping.is_set() else "ok",
+            "lease": "ok" if self.lease.held else "lost",
+        }
+
+    def lagging(self) -> dict[str, str]:
+        """Read models that cannot go on. One is no reason to take every server out of service."""
+        trouble = self.projection.trouble
+        return {"sagas": trouble} if trouble else {}
+
+    async def end_runs(self) -> None:
+        """Take no more runs, and let those under way come to their next append, where the flag ends them.
+
+        To be done before anything that they may need is closed, this process's own HTTP server included: a
+        call that finds it gone would fail, and its saga would compensate. Asking again waits for the first.
+        """
+        self.stopping.set()
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end_runs())
+        await asyncio.shield(self._ending)
+
+    async def _end_runs(self) -> None:
+        for task in self.looking_after:
+            await _cancel(task)
+        await self.supervisor.close()
+        await self.runs.destroy(STOP_SECONDS)
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Runtime]:
+    """A whole executor: it serves requests and runs sagas until the context ends.
+
+    Raises DatabaseUnusable, EmbeddedPostgresError, LeaseLost.
+    """
+    async with AsyncExitStack() as stack:
+        urls = await stack.enter_async_context(open_database(settings))
+        await migrate(urls)
+        runtime = await _build(stack, settings, urls)
+        await _start(stack, runtime)
+        log.info("executor started", executor=runtime.lease.executor_id)
+        yield runtime
+
+
+async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) -> Runtime:
+    pool = await stack.enter_async_context(store_pool(urls.app, settings.database_connections))
+    appender_pool = await stack.enter_async_context(store_pool(urls.app, 1))
+    stopping = asyncio.Event()
+    committed = asyncio.Event()
+    appender = Appender(
+        appender_pool, function=("saga", "append_items"), on_commit=lambda _position: committed.set()
+    )
+    stack.push_async_callback(appender.close, APPENDS_SECONDS)
+    store = PostgresEventStore(pool, appender)
+    carrier_url = settings.carrier_url or _sandbox_url(settings)
+    client = await stack.enter_async_context(httpx.AsyncClient(base_url=carrier_url, timeout=None))
+    registry = Registry(SAGAS, Carrier(client).calls())
+    engine = SagaEngine(store, registry)
+    projection = ProjectionRunner(pool, store, SagaProjection(), committed)
+    lease = await Lease.take(urls.direct)
+    stack.push_async_callback(lease.release)
+    patient = PatientStore(store, stopping.is_set)
+    runner = Runner(
+        patient, CommandHandler(patient, CATALOG), registry, lease.executor_id, stopping=stopping.is_set
+    )
+    sagas = SagaList(pool)
+    # A saga whose definition is gone must still run: to become stuck where a person sees it, to be undone.
+    names = {definition.name for definition in registry} | await sagas.names()
+    runs = DbosRuns(
+        urls.app, lease.executor_id, names, runner.run, settings.slots, settings.polling_interval_seconds
+    )
+    return Runtime(
+        settings=settings,
+        urls=urls,
+        pool=pool,
+        store=store,
+        handler=CommandHandler(store, CATALOG),
+        engine=engine,
+        registry=registry,
+        catalog=CATALOG,
+        sagas=sagas,
+        projection=projection,
+        lease=lease,
+        runs=runs,
+        supervisor=Supervisor(pool, lease, runs, engine),
+        reconciler=Reconciler(sagas, runs, engine),
+        stopping=stopping,
+    )
+
+
+def _sandbox_url(settings: Settings) -> str:
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # an address to talk to, not to bind
+    host = everywhere.get(settings.host, settings.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}/sandbox/carrier"
+
+
+async def _start(stack: AsyncExitStack, runtime: Runtime) -> None:
+    """Start what runs in the background. Order of the end: supervisor, stopping flag, DBOS, lease."""
+    _in_background(stack, _keep_lease(runtime))
+    _in_background(stack, runtime.projection.run())
+    stack.push_async_callback(runtime.end_runs)
+    await runtime.runs.launch()
+    supervisor = runtime.supervisor
+    for work in (
+        periodically("take over", supervising.SCAN_SECONDS, supervisor.take_over),
+        periodically("orphans", supervising.ORPHAN_SCAN_SECONDS, supervisor.resume_orphans),
+        periodically("strays", supervising.ORPHAN_SCAN_SECONDS, supervisor.resume_strays),
+        periodically("reconciler", reconciling.SCAN_SECONDS, runtime.reconciler.scan),
+    ):
+        runtime.looking_after.append(_in_background(stack, work))
+
+
+def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    task = asyncio.create_task(work)
+    stack.push_async_callback(_cancel, task)
+    return task
+
+
+async def _keep_lease(runtime: Runtime) -> None:
+    try:
+        await runtime.lease.keep()
+    except Exception as lost:  # whatever it was: without its keeper the lease will be lost
+        log.error("this executor must not run on; it ends and asks for a restart", reason=str(lost))
+        runtime.exit_code = EXIT_RESTART
+        os.kill(os.getpid(), signal.SIGTERM)
+        await runtime.end_runs()
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -1,0 +1,247 @@
+"""The sandbox carrier: a carrier to try things with, over real HTTP, that can be told to misbehave.
+
+PUT    /bookings/{key}   book; the same key and body again answer the same booking
+DELETE /bookings/{key}   cancel; leaves a tombstone, also when nothing was booked under the key
+GET    /bookings/{key}, GET /bookings?after=&limit=&order_id=
+PUT    /behaviour, GET /behaviour
+
+Bookings and behaviour are kept in Postgres. A tracking number is a function of the key, so that two runs of
+the same work can be compared.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated, Any, Final, Literal, LiteralString
+
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import JSONResponse
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import Receive, Scope, Send
+
+from domain.values import Id
+from eventstore.connections import Pool
+from workflows.carrier import BookCarrier
+
+Key = Annotated[str, Path(min_length=1, max_length=300, pattern=r"^[A-Za-z0-9._:/-]+$")]
+After = Annotated[str, Query(max_length=300, pattern=r"^[A-Za-z0-9._:/-]*$")]
+PageSize = Annotated[int, Query(ge=1, le=1000)]
+Operation = Literal["book", "cancel"]
+
+DELAY_MS_MAX: Final = 600_000
+
+# An update that changes nothing, so that the row is returned which holds the key.
+BOOK: Final = """
+INSERT INTO sandbox.bookings (key, order_id, status, tracking, request, booked_at)
+VALUES (%(key)s, %(order_id)s, 'booked', %(tracking)s, %(request)s, clock_timestamp())
+ON CONFLICT (key) DO UPDATE SET key = excluded.key
+RETURNING *
+"""
+CANCEL: Final = """
+INSERT INTO sandbox.bookings AS booking (key, order_id, status, cancelled_at)
+VALUES (%(key)s, %(order_id)s, 'cancelled', clock_timestamp())
+ON CONFLICT (key) DO UPDATE
+SET status = 'cancelled', cancelled_at = coalesce(booking.cancelled_at, clock_timestamp())
+RETURNING *
+"""
+SELECT_BOOKING: Final = "SELECT * FROM sandbox.bookings WHERE key = %(key)s"
+SELECT_BOOKINGS: Final = """
+SELECT * FROM sandbox.bookings
+WHERE key > %(after)s AND (%(order_id)s::text IS NULL OR order_id = %(order_id)s)
+ORDER BY key LIMIT %(limit)s
+"""
+USE_BEHAVIOUR: Final = """
+UPDATE sandbox.behaviour SET times = times - 1
+WHERE mode <> 'ok' AND operation = %(operation)s AND (times IS NULL OR times > 0)
+  AND (order_id IS NULL OR order_id = %(order_id)s)
+RETURNING operation, mode, delay_ms, times, order_id
+"""
+SET_BEHAVIOUR: Final = """
+UPDATE sandbox.behaviour
+SET operation = %(operation)s, mode = %(mode)s, delay_ms = %(delay_ms)s, times = %(times)s,
+    order_id = %(order_id)s
+RETURNING operation, mode, delay_ms, times, order_id
+"""
+SELECT_BEHAVIOUR: Final = "SELECT operation, mode, delay_ms, times, order_id FROM sandbox.behaviour"
+
+
+class Behaviour(BaseModel):
+    """What the carrier does with requests from now on.
+
+    slow: acts at once, answers after the delay · fail: 503, without acting · refuse: 422, a business no ·
+    drop: acts, then breaks the connection · late: acts after the delay, also when the client has gone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: Literal["ok", "slow", "fail", "refuse", "drop", "late"] = "ok"
+    delay_ms: Annotated[int, Field(ge=0, le=DELAY_MS_MAX)] = 0
+    times: Annotated[int | None, Field(ge=0, description="Requests still to come; null: all of them")] = None
+    order_id: Annotated[Id | None, Field(description="The order it applies to; null: any")] = None
+    operation: Operation = "book"
+
+
+class SandboxBooking(BaseModel):
+    """A booking as the carrier keeps it. A tombstone of what was never booked has no tracking number."""
+
+    key: str
+    order_id: str
+    status: Literal["booked", "cancelled"]
+    tracking: str | None
+    booked_at: datetime | None
+    cancelled_at: datetime | None
+
+
+class SandboxBookings(BaseModel):
+    """A page of bookings, in order of their keys. `next` is the `after` of the next page."""
+
+    bookings: list[SandboxBooking]
+    next: str | None
+
+
+class BrokenResponse(Response):
+    """Breaks the connection: the server closes it when fewer bytes come than were promised."""
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"1000")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"{", "more_body": True})
+
+
+Answer = SandboxBooking | Response
+Row = dict[str, Any]
+
+
+def carrier_router(pool: Pool) -> APIRouter:
+    """The sandbox carrier on the tables of schema `sandbox`; include it below any prefix."""
+    carrier = SandboxCarrier(pool)
+    router = APIRouter(tags=["sandbox carrier"])
+    router.add_api_route("/bookings/{key:path}", carrier.book, methods=["PUT"], response_model=SandboxBooking)
+    router.add_api_route(
+        "/bookings/{key:path}", carrier.cancel, methods=["DELETE"], response_model=SandboxBooking
+    )
+    router.add_api_route("/bookings/{key:path}", carrier.show, methods=["GET"], response_model=SandboxBooking)
+    router.add_api_route("/bookings", carrier.page, methods=["GET"])
+    router.add_api_route("/behaviour", carrier.behave, methods=["PUT"])
+    router.add_api_route("/behaviour", carrier.behaviour, methods=["GET"])
+    return router
+
+
+class SandboxCarrier:
+    """The endpoints."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._late: set[asyncio.Task[Answer]] = set()
+
+    async def book(self, key: Key, booking: BookCarrier) -> Answer:
+        """Book under a key. The same body again answers the same booking, another one 409."""
+        return await self._behaving("book", booking.order_id, partial(self._book, key, booking))
+
+    async def cancel(self, key: Key, order_id: Id) -> Answer:
+        """Cancel the booking of a key, or make sure that none is made under it."""
+        return await self._behaving("cancel", order_id, partial(self._cancel, key, order_id))
+
+    async def show(self, key: Key) -> Answer:
+        """The booking of a key."""
+        rows = await self._run(SELECT_BOOKING, {"key": key})
+        return _booking(rows[0]) if rows else _problem(404, "booking-unknown", f"{key} was never booked")
+
+    async def page(
+        self, after: After = "", limit: PageSize = 100, order_id: Id | None = None
+    ) -> SandboxBookings:
+        """All bookings and tombstones, or those of one order."""
+        rows = await self._run(SELECT_BOOKINGS, {"after": after, "limit": limit, "order_id": order_id})
+        full = len(rows) == limit
+        return SandboxBookings(
+            bookings=[_booking(row) for row in rows], next=rows[-1]["key"] if full else None
+        )
+
+    async def behave(self, behaviour: Behaviour) -> Behaviour:
+        """Tell the carrier how to treat requests from now on."""
+        [row] = await self._run(SET_BEHAVIOUR, behaviour.model_dump())
+        return Behaviour.model_validate(row)
+
+    async def behaviour(self) -> Behaviour:
+        """What the carrier was told; `times` has counted down."""
+        [row] = await self._run(SELECT_BEHAVIOUR, {})
+        return Behaviour.model_validate(row)
+
+    async def _behaving(
+        self, operation: Operation, order_id: str, act: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
+        rows = await self._run(USE_BEHAVIOUR, {"operation": operation, "order_id": order_id})
+        behaviour = Behaviour.model_validate(rows[0]) if rows else Behaviour()
+        match behaviour.mode:
+            case "ok":
+                return await act()
+            case "slow":
+                answer = await act()
+                await asyncio.sleep(behaviour.delay_ms / 1000)
+                return answer
+            case "fail":
+                return _problem(503, "carrier-failed", "the carrier was told to fail")
+            case "refuse":
+                return _problem(422, "carrier-refused", "the carrier does not ship there")
+            case "drop":
+                await act()
+                return BrokenResponse()
+            case "late":
+                return await self._act_late(act, behaviour.delay_ms / 1000)
+
+    async def _act_late(self, act: Callable[[], Awaitable[Answer]], delay_seconds: float) -> Answer:
+        """Act in a task of its own, which goes on when the client, and with it this request, has gone."""
+
+        async def wait_and_act() -> Answer:
+            await asyncio.sleep(delay_seconds)
+            return await act()
+
+        task = asyncio.create_task(wait_and_act())
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+        return await asyncio.shield(task)
+
+    async def _book(self, key: str, booking: BookCarrier) -> Answer:
+        request = booking.model_dump(mode="json")
+        values = {
+            "key": key,
+            "order_id": booking.order_id,
+            "tracking": _tracking(key),
+            "request": Jsonb(request),
+        }
+        [row] = await self._run(BOOK, values)
+        if row["status"] == "cancelled":
+            return _problem(409, "booking-cancelled", f"{key} was cancelled")
+        if row["request"] != request:
+            return _problem(409, "booking-differs", f"{key} was booked with another body")
+        return _booking(row)
+
+    async def _cancel(self, key: str, order_id: str) -> Answer:
+        [row] = await self._run(CANCEL, {"key": key, "order_id": order_id})
+        return _booking(row)
+
+    async def _run(self, statement: LiteralString, values: dict[str, Any]) -> list[Row]:
+        async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(statement, values)
+            rows: list[Row] = await cursor.fetchall()
+            return rows
+
+
+def _booking(row: Row) -> SandboxBooking:
+    return SandboxBooking.model_validate({name: row[name] for name in SandboxBooking.model_fields})
+
+
+def _tracking(key: str) -> str:
+    return "SBX-" + hashlib.sha256(key.encode()).hexdigest()[:12].upper()
+
+
+def _problem(status: int, code: str, detail: str) -> JSONResponse:
+    content = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+    return JSONResponse(
+        content | {"code": code, "detail": detail}, status, media_type="application/problem+json"
+    )
