@@ -1,0 +1,144 @@
+"""A real server process on a port of its own, and what tests ask of it."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS_MAX = 60
+STOP_SECONDS_MAX = 30
+WAIT_SECONDS_MAX = 30
+
+Json = dict[str, Any]
+_numbers = count(1)
+
+
+@dataclass
+class ServerProcess:
+    """`saga serve`, its address and its log."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def stop(self) -> int:
+        """Ask it to end; its exit code."""
+        self.process.terminate()
+        return self.process.wait(STOP_SECONDS_MAX)
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """The environment of a command of ours: that of the tests and these settings."""
+    return {**os.environ, "COLUMNS": "200", "SAGA_LOG_FORMAT": "json", **settings}
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "app.cli.main", *arguments]
+
+
+@contextmanager
+def serving(database_url: str, owner_url: str, **settings: str) -> Iterator[ServerProcess]:
+    """A server that is ready. It must end in an orderly way, unless the test has ended it."""
+    port = free_port()
+    env = environment(
+        SAGA_DATABASE_URL=database_url, SAGA_OWNER_DATABASE_URL=owner_url, SAGA_PORT=str(port), **settings
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "server.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(command("serve"), cwd=ROOT, env=env, stdout=output, stderr=output)
+        server = ServerProcess(f"http://127.0.0.1:{port}", process, log)
+        try:
+            _await_ready(server)
+            yield server
+            if process.poll() is None:
+                assert server.stop() == 0, log.read_text()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _await_ready(server: ServerProcess) -> None:
+    def ready() -> bool:
+        assert server.process.poll() is None, server.log.read_text()
+        try:
+            return httpx.get(f"{server.url}/health/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    until(ready, START_SECONDS_MAX)
+
+
+def until(condition: Callable[[], bool], seconds: float = WAIT_SECONDS_MAX) -> None:
+    """Ask again until it is so."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not so within {seconds} s"
+        time.sleep(0.02)
+
+
+def unique(prefix: str) -> str:
+    """An id that no other test uses."""
+    return f"{prefix}-{next(_numbers)}"
+
+
+def money(amount: int, currency: str = "USD") -> Json:
+    return {"amount": amount, "currency": currency}
+
+
+def account_with(http: httpx.Client, amount: int, currency: str = "USD") -> str:
+    """A new account that holds so much."""
+    account = unique("account")
+    http.post(f"/aggregates/account/{account}/open-account", json={"currency": currency}).raise_for_status()
+    if amount:
+        deposit = {"money": money(amount, currency)}
+        http.post(f"/aggregates/account/{account}/deposit", json=deposit).raise_for_status()
+    return account
+
+
+def balance(http: httpx.Client, account: str) -> int:
+    state: Json = http.get(f"/aggregates/account/{account}").raise_for_status().json()["state"]
+    amount: int = state["balance"]
+    return amount
+
+
+def stock_of(http: httpx.Client, quantity: int) -> str:
+    """A new SKU of which so many are on hand."""
+    sku = unique("sku")
+    received = {"quantity": quantity}
+    http.post(f"/aggregates/stock/{sku}/receive-stock", json=received).raise_for_status()
+    return sku
+
+
+def order_of(customer: str, sku: str, quantity: int = 1, price: int = 1000) -> Json:
+    """An order that nobody placed before."""
+    return {
+        "order_id": unique("order"),
+        "customer_id": customer,
+        "ship_to": {"name": "Vins et alcools Chevalier", "country": "France"},
+        "lines": [{"sku": sku, "quantity": quantity, "unit_price": money(price)}],
+    }
+
+
+def start(http: httpx.Client, name: str, body: Json, **headers: str) -> httpx.Response:
+    """Start a saga and wait until it has ended."""
+    return http.post(f"/sagas/{name}", json=body, headers={"Prefer": "wait=30", **headers}, timeout=40)

@@ -1,0 +1,81 @@
+"""The OpenAPI document, and health."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.acceptance.server import Json
+
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+
+
+@pytest.fixture
+def document(http: httpx.Client) -> Json:
+    answer: Json = http.get("/openapi.json").raise_for_status().json()
+    return answer
+
+
+def operations(document: Json) -> Iterator[tuple[str, Json]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield f"{method} {path}", operation
+
+
+def references(node: object) -> Iterator[str]:
+    if isinstance(node, dict):
+        yield from [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+        yield from (reference for value in node.values() for reference in references(value))
+    elif isinstance(node, list):
+        yield from (reference for value in node for reference in references(value))
+
+
+def test_each_saga_and_command_has_a_path_with_its_body(document: Json) -> None:
+    paths = document["paths"]
+
+    assert "/sagas/{name}" not in paths
+    for path, model in [
+        ("/sagas/fulfil-order", "FulfilOrder"),
+        ("/sagas/transfer-funds", "TransferFunds"),
+        ("/sagas/{saga_id}/compensate", "CompensateRequest"),
+        ("/aggregates/stock/{sku}/receive-stock", "ReceiveStock"),
+        ("/aggregates/account/{account_id}/open-account", "OpenAccount"),
+    ]:
+        body = paths[path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert body == {"$ref": f"#/components/schemas/{model}"}
+    schemas = document["components"]["schemas"]
+    assert "sku" not in schemas["ReceiveStock"]["properties"]
+    assert schemas["ReceiveStock"]["required"] == ["quantity"]
+
+
+def test_every_reference_is_defined_and_every_operation_named_once(document: Json) -> None:
+    schemas = document["components"]["schemas"]
+
+    assert {reference.removeprefix("#/components/schemas/") for reference in references(document)} <= set(
+        schemas
+    )
+    ids = [operation["operationId"] for _, operation in operations(document)]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_parameter_in_a_path_is_described(document: Json) -> None:
+    for path, item in document["paths"].items():
+        expected = {part[1:-1].partition(":")[0] for part in path.split("/") if part.startswith("{")}
+        for operation in item.values():
+            described = {each["name"] for each in operation.get("parameters", []) if each["in"] == "path"}
+            assert described == expected, path
+
+
+def test_every_error_is_a_problem_document(document: Json) -> None:
+    for name, operation in operations(document):
+        assert operation["summary"], name
+        assert operation["tags"], name
+        for status, response in operation["responses"].items():
+            assert (status < "400") or list(response["content"]) == ["application/problem+json"], name
+
+
+def test_the_server_is_live_and_ready(http: httpx.Client) -> None:
+    live, ready = http.get("/health/live"), http.get("/health/ready")
+
+    assert (live.status_code, ready.status_code) == (200, 200)
+    assert set(ready.json()["checks"].values()) == {"ok"}

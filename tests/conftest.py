@@ -1,0 +1,121 @@
+"""One embedded Postgres for the whole test run, one fresh database for each test that asks."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from app import embedded
+from app.cluster import Cluster
+from app.database import APP_ROLE, OWNER_ROLE, DatabaseUrls, migrate, prepare_embedded
+from app.embedded import EmbeddedPostgres
+
+TEMPLATE = "saga_template"
+# The tests kill our processes, never the machine: without fsync a database is cloned in a few milliseconds.
+TEST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "400"}
+STOP_SECONDS_MAX = 30
+
+_numbers = count(1)
+
+
+def pytest_configure() -> None:
+    """The tests mean the same wherever they run: settings of the surrounding shell do not count."""
+    for name in [name for name in os.environ if name.startswith("SAGA_")]:
+        del os.environ[name]
+
+
+@dataclass(frozen=True)
+class Database:
+    """A migrated database: `url` as the application, `owner_url` as its owner, `admin_url` as superuser."""
+
+    name: str
+    url: str
+    owner_url: str
+    admin_url: str
+
+
+@dataclass(frozen=True)
+class PrivateServer:
+    """A Postgres of one test's own, with a migrated database, that the test may stop and start."""
+
+    urls: DatabaseUrls
+    data_dir: Path
+
+    def stop(self) -> None:
+        Cluster(self.data_dir).stop()
+
+    def start(self) -> None:
+        Cluster(self.data_dir).start(TEST_SETTINGS)
+
+
+@contextmanager
+def temporary_server() -> Iterator[EmbeddedPostgres]:
+    """A server in a directory of its own. Not below pytest's, which the server's user cannot enter."""
+    data_dir = Path(tempfile.mkdtemp(prefix="saga-tests-"))
+    server = embedded.start(data_dir, linger_seconds=0, settings=TEST_SETTINGS)
+    try:
+        yield server
+    finally:
+        server.close()
+        deadline = time.monotonic() + STOP_SECONDS_MAX
+        while not embedded.stop_if_unused(data_dir):
+            assert time.monotonic() < deadline, "a process that a test started still uses the server"
+            time.sleep(0.02)
+        shutil.rmtree(data_dir)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[EmbeddedPostgres]:
+    """The server of this run."""
+    with temporary_server() as server:
+        yield server
+
+
+@pytest.fixture
+def private_server() -> Iterator[PrivateServer]:
+    """A server that nobody else minds the end of; slower than `database` by a second."""
+    with temporary_server() as server:
+        urls = prepare_embedded(server)
+        asyncio.run(migrate(urls))
+        yield PrivateServer(urls, server.data_dir)
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_server: EmbeddedPostgres) -> str:
+    """The database that the others are copied from; migrated once."""
+    asyncio.run(migrate(prepare_embedded(postgres_server, TEMPLATE)))
+    return TEMPLATE
+
+
+@contextmanager
+def fresh_database(server: EmbeddedPostgres, template: str) -> Iterator[Database]:
+    """A copy of the migrated `template`, dropped at the end whoever is still connected."""
+    name = f"test_{next(_numbers)}"
+    admin = psycopg.connect(server.url(), autocommit=True)
+    names = sql.Identifier(name), sql.Identifier(template), sql.Identifier(OWNER_ROLE)
+    with admin:
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(*names))
+        yield Database(
+            name,
+            url=server.url(role=APP_ROLE, database=name),
+            owner_url=server.url(role=OWNER_ROLE, database=name),
+            admin_url=server.url(database=name),
+        )
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(names[0]))
+
+
+@pytest.fixture
+def database(postgres_server: EmbeddedPostgres, template_database: str) -> Iterator[Database]:
+    """A fresh migrated database."""
+    with fresh_database(postgres_server, template_database) as database:
+        yield database

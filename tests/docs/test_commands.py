@@ -1,0 +1,59 @@
+"""Commands in the pages exist, and are called as they can be."""
+
+import re
+import shlex
+from typing import cast
+
+import pytest
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from app.cli.main import app
+from tests.docs.pages import NAMES, PAGES, Page, page
+
+SAGA = cast("TyperGroup", typer.main.get_command(app))
+PLACEHOLDER = re.compile(r"\[|…|\bCOMMAND\b")
+"""Marks a call that shows the form of a command, and is none that could be typed."""
+OF_THE_LOG = {"saga had no run"}
+"""Not every line that begins so is a command."""
+
+
+def calls_of(page: Page) -> list[str]:
+    """Calls of `saga`, in shell blocks and in the text. `saga show` alone in the text is a name."""
+    shell = [line for block in page.blocks if block.language == "sh" for line in block.text.splitlines()]
+    lines = [
+        line.partition("  #")[0].strip().removeprefix(".venv/bin/") for line in (*shell, *page.inline_code)
+    ]
+    return [line for line in lines if line.startswith("saga ") and line not in OF_THE_LOG]
+
+
+def subcommand(name: str) -> TyperCommand:
+    assert name in SAGA.commands
+    return cast("TyperCommand", SAGA.commands[name])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_commands_can_be_called_so(page: Page) -> None:
+    for line in calls_of(page):
+        _, name, *arguments = shlex.split(line)
+        if name in ("--help", "COMMAND"):
+            continue
+        command = subcommand(name)
+        if PLACEHOLDER.search(line):
+            assert options_in(line) <= options_of(command), line
+        elif arguments or line not in page.inline_code:
+            command.make_context(name, arguments)
+
+
+def test_every_command_is_in_the_reference() -> None:
+    named = {line.split()[1] for line in calls_of(page("docs/reference/cli.md"))}
+
+    assert set(SAGA.commands) <= named
+
+
+def options_in(line: str) -> set[str]:
+    return set(re.findall(r"--\w+", line))
+
+
+def options_of(command: TyperCommand) -> set[str]:
+    return {"--help", *(option for parameter in command.params for option in parameter.opts)}

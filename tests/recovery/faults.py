@@ -1,0 +1,175 @@
+"""What goes wrong in a server, installed in its process before it starts."""
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from itertools import count
+from typing import Any, Literal
+
+import httpx
+
+from app import runtime
+from app.executors import Reconciler, lease, reconciler, supervisor
+from app.readmodels.sagas import SagaProjection
+from eventstore import Appended, Batch
+from eventstore.postgres import PostgresEventStore
+from tests.recovery.sagas import MORE_CALLS, MORE_SAGAS
+from workflows.carrier import Carrier
+from workflows.saga import Saga
+from workflows.saga.context import Step
+from workflows.saga.journal import journal_stream
+from workflows.saga.runner import Runner
+from workflows.sagas import SAGAS
+
+When = Literal["before", "after"]
+
+
+def die() -> None:
+    """What `kill -9` does, at a place of our choice."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class DieAtAppend:
+    """Dies just before the n-th append to the journal of one saga is sent, or just after it was committed."""
+
+    saga_id: str
+    number: int
+    when: When
+
+    def __call__(self) -> None:
+        append, stream, numbers = PostgresEventStore.append, journal_stream(self.saga_id), count(1)
+
+        async def dying(store: PostgresEventStore, batches: Sequence[Batch], **options: Any) -> Appended:
+            ours = any(batch.stream == stream for batch in batches)
+            doomed = ours and next(numbers) == self.number
+            if doomed and self.when == "before":
+                die()
+            appended = await append(store, batches, **options)
+            if doomed:
+                die()
+            return appended
+
+        PostgresEventStore.append = dying  # type: ignore[method-assign, assignment]
+
+
+@dataclass(frozen=True)
+class SlowAppends:
+    """Appends take their time, as over a slow network: another execution can come first."""
+
+    seconds_max: float = 0.04
+
+    def __call__(self) -> None:
+        append = PostgresEventStore.append
+
+        async def slow(store: PostgresEventStore, batches: Sequence[Batch], **options: Any) -> Appended:
+            await asyncio.sleep(random.uniform(0, self.seconds_max))
+            return await append(store, batches, **options)
+
+        PostgresEventStore.append = slow  # type: ignore[method-assign, assignment]
+
+
+def freeze() -> None:
+    """As a process that is swapped out or a machine that is suspended, until somebody sends SIGCONT."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def freeze_when_a_call_is_announced() -> None:
+    """Freezes between the append of a StepStarted and the request."""
+    append = PostgresEventStore.append
+
+    async def freezing(store: PostgresEventStore, batches: Sequence[Batch], **options: Any) -> Appended:
+        appended = await append(store, batches, **options)
+        if any(event.type == "StepStarted" for batch in batches for event in batch.events):
+            freeze()
+        return appended
+
+    PostgresEventStore.append = freezing  # type: ignore[method-assign, assignment]
+
+
+def freeze_when_a_booking_is_sent() -> None:
+    """Freezes when the request has left the saga: it cannot be called back."""
+    request = Carrier._request
+
+    async def freezing(carrier: Carrier, method: str, key: str, **content: Any) -> httpx.Response:
+        if method == "PUT":
+            freeze()
+        return await asyncio.shield(request(carrier, method, key, **content))
+
+    Carrier._request = freezing  # type: ignore[method-assign, assignment]
+
+
+@dataclass(frozen=True)
+class DieInProjection:
+    """Dies in the n-th transaction of the list of sagas: its checkpoint is moved, its rows may be written."""
+
+    number: int
+    when: When
+
+    def __call__(self) -> None:
+        apply, numbers = SagaProjection.apply, count(1)
+
+        async def dying(projection: SagaProjection, *arguments: Any) -> None:
+            doomed = next(numbers) == self.number
+            if doomed and self.when == "before":
+                die()
+            await apply(projection, *arguments)
+            if doomed:
+                die()
+
+        SagaProjection.apply = dying  # type: ignore[method-assign, assignment]
+
+
+@dataclass(frozen=True)
+class ShortCalls:
+    """Attempts of calls have less time than usual, so that one in doubt is resolved soon."""
+
+    seconds: float = 2.0
+    margin_seconds: float = 0.2
+
+    def __call__(self) -> None:
+        call, timeout = Saga.call, timedelta(seconds=self.seconds)
+
+        def short(saga: Saga, *arguments: Any, **options: Any) -> Step[Any]:
+            return call(saga, *arguments, **{"timeout": timeout, **options})
+
+        Saga.call = short  # type: ignore[method-assign, assignment]
+        runtime.Runner = partial(Runner, margin_seconds=self.margin_seconds)  # type: ignore[attr-defined, assignment]
+
+
+@dataclass(frozen=True)
+class EagerScans:
+    """What looks after lost runs looks often, and soon thinks that a run is lost."""
+
+    age_seconds: float = 1.0
+    scan_seconds: float = 0.2
+
+    def __call__(self) -> None:
+        supervisor.ORPHAN_SCAN_SECONDS = self.scan_seconds  # type: ignore[misc]
+        supervisor.ORPHAN_AGE_SECONDS = self.age_seconds  # type: ignore[misc]
+        reconciler.SCAN_SECONDS = self.scan_seconds  # type: ignore[misc]
+        age = timedelta(seconds=self.age_seconds)
+        runtime.Reconciler = partial(Reconciler, age=age)  # type: ignore[attr-defined, assignment]
+
+
+@dataclass(frozen=True)
+class ShortLease:
+    """The server ends the lease of an executor that does not answer sooner than after ten seconds."""
+
+    seconds: int = 2
+
+    def __call__(self) -> None:
+        lease.PING_SECONDS = self.seconds / 4  # type: ignore[misc]
+        lease._SESSION = f"set idle_session_timeout = '{self.seconds}s'"  # type: ignore[misc]
+
+
+def serve_more_sagas() -> None:
+    """Also run the sagas that are made for these tests."""
+    SAGAS.extend(MORE_SAGAS)
+    calls = Carrier.calls
+    Carrier.calls = lambda carrier: [*calls(carrier), *MORE_CALLS]  # type: ignore[method-assign, assignment]
