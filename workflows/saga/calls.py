@@ -18,7 +18,7 @@ from workflows.saga.definition import Call, CompensatingCall, Nothing, Retry
 from workflows.saga.errors import CallFailed, Closed, Halted, Transient
 from workflows.saga.execution import Execution, bounded, describe, dump, storable_data
 from workflows.saga.journal import StoredCompensation
-from workflows.saga.state import StepState
+from workflows.saga.step_state import StepState
 from workflows.saga.steps import refused
 from workflows.saga.writer import Scope
 
@@ -49,11 +49,41 @@ async def perform_call(execution: Execution, step: str, request: CallRequest, sc
             await end_attempts(execution, known)
         else:
             await execution.until(known.retry_at, f"{known.name}: {known.error}")
-            try:
-                await _attempt(execution, step, request, known.attempts + 1, scope)
-            except Closed:
-                if not scope.failed(execution.state):
-                    raise  # a bug or an outage beside this call is no reason to give it up
+            await _try_again(execution, known, request, scope)
+
+
+async def _try_again(execution: Execution, known: StepState, request: CallRequest, scope: Scope) -> None:
+    """Ask what became of the attempt before, if the other side can be asked; if nothing, send it again."""
+    answer = await _ask(execution, known, request)
+    if answer is None and _exhausted(execution, request, known.attempts):
+        await end_attempts(execution, known)
+    elif answer is not None:
+        await execution.writer.append(answer)
+    else:
+        try:
+            await _attempt(execution, known.step, request, known.attempts + 1, scope)
+        except Closed:
+            if not scope.failed(execution.state):
+                raise  # a bug or an outage beside this call is no reason to give it up
+
+
+async def _ask(execution: Execution, known: StepState, request: CallRequest) -> Event | None:
+    """What the other side says of an attempt whose outcome is not known; None if it did not act."""
+    resolver = execution.registry.call(request.call.name).resolver
+    if resolver is None:
+        return None
+    try:
+        async with asyncio.timeout(request.timeout.total_seconds()):
+            result = await resolver(request.argument, execution.key(known.step))
+    except (Transient, TimeoutError) as error:
+        attempt = known.attempts + 1
+        return journal.StepFailed(
+            step=known.step,
+            attempt=attempt,
+            error=f"not known what became of it: {describe(error)}",
+            retry_in_seconds=_next_wait(execution, request, attempt),
+        )
+    return None if result is None else _succeeded(known.step, request.call.name, result)
 
 
 async def _attempt(execution: Execution, step: str, request: CallRequest, attempt: int, scope: Scope) -> None:
@@ -97,14 +127,26 @@ async def _send(
     except (Transient, TimeoutError) as error:
         wait = _next_wait(execution, request, attempt)
         return journal.StepFailed(step=step, attempt=attempt, error=describe(error), retry_in_seconds=wait)
+    return _succeeded(step, name, result)
+
+
+def _succeeded(step: str, name: str, result: BaseModel) -> Event:
     return journal.StepSucceeded(step=step, name=name, kind="call", result=result.model_dump(mode="json"))
 
 
 def _next_wait(execution: Execution, request: CallRequest, attempt: int) -> float | None:
-    """Seconds until the next attempt; None when there is none. Past the pivot there always is one."""
-    if attempt >= request.retry.attempts and not execution.pivoted:
+    """Seconds until the next attempt; None when there is none. Past the pivot there always is one.
+
+    When the other side can be asked, it is asked once more after the last attempt.
+    """
+    to_ask = execution.registry.call(request.call.name).resolver is not None
+    if attempt >= request.retry.attempts + to_ask and not execution.pivoted:
         return None
     return request.retry.wait_seconds(attempt)
+
+
+def _exhausted(execution: Execution, request: CallRequest, attempts: int) -> bool:
+    return attempts >= request.retry.attempts and not execution.pivoted
 
 
 async def resolve_doubt(execution: Execution, step: StepState, retry_in_seconds: float | None) -> None:

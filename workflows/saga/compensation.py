@@ -1,45 +1,123 @@
 """Compensation: the stored plan, run in reverse order of the steps, without the saga's code."""
 
 import asyncio
-from typing import NoReturn
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final, NoReturn
 
 from domain import Event, Rejected
-from eventstore import Appended
+from eventstore import Appended, AppendRefused, Batch, WrongExpectedVersion
 from workflows.saga import journal
 from workflows.saga.calls import end_attempts, resolve_doubt
+from workflows.saga.children import RACES_MAX, end
 from workflows.saga.commands import Decision
 from workflows.saga.definition import Retry
-from workflows.saga.errors import Halted, Transient
-from workflows.saga.execution import Execution, bounded, describe
+from workflows.saga.errors import Awoken, Halted, Transient, Waiting
+from workflows.saga.execution import WAIT_IN_MEMORY_SECONDS_MAX, Execution, bounded, describe
 from workflows.saga.journal import StoredCompensation
-from workflows.saga.state import StepState
+from workflows.saga.operations import blocks
+from workflows.saga.runs import run_request
+from workflows.saga.state import SagaState, read_state
+from workflows.saga.step_state import StepState
 
 RETRY = Retry(attempts=10)
 TIMEOUT_SECONDS = 10.0
+SYSTEM: Final = "saga"
+"""The actor of what no person asked for."""
 
 
 async def compensate(execution: Execution) -> None:
-    """Undo what was done, last step first, and end the saga as compensated. Raises Halted, Waiting."""
+    """Undo what was done, last step first, all of it or back to a step. Raises Halted, Waiting."""
     state = execution.state
     if not state.compensation_started:
         assert state.cause is not None, "compensation has a cause"
         await execution.writer.append(journal.CompensationStarted(cause=state.cause))
-    for step in state.plan():
-        await undo(execution, step)
-    await execution.writer.append(journal.SagaCompensated())
+    while plan := state.plan(state.undo_to):
+        await undo(execution, plan[0])
+    if state.undo_to is None:
+        await end(execution, _end_of(state))
+    else:
+        await _stop_at(execution, state.undo_to)
+
+
+def _end_of(state: SagaState) -> Event:
+    """ "Compensated" is said only when nothing stays."""
+    left = [journal.Left(step=step.step, name=step.name) for step in state.left()]
+    if not left:
+        return journal.SagaCompensated()
+    actor = state.requested.actor if state.requested else SYSTEM
+    return journal.SagaAbandoned(actor=actor, reason="undone as far as it could be", left=left)
+
+
+async def _stop_at(execution: Execution, step: str) -> None:
+    def unless_asked_for_more() -> None:
+        if execution.state.undo_to != step:
+            raise Awoken
+
+    entry = journal.SagaStuck(
+        reason="undone-to-step",
+        error=f"undone back to step {step}, as asked: resume the saga, compensate it, or abandon it",
+        step=step,
+    )
+    await execution.writer.append(entry, guard=unless_asked_for_more)
 
 
 async def undo(execution: Execution, step: StepState) -> None:
-    """Compensate one step. Raises Halted when that is rejected or its retries are used up."""
-    assert step.compensation is not None, "only steps with a compensation are in the plan"
-    if step.status == "started":
+    """Compensate one step. Raises Halted when that is rejected or its retries are used up, Waiting."""
+    if step.status == "started" and step.kind == "call":
         await (
             resolve_doubt(execution, step, None) if step.retry_at is None else end_attempts(execution, step)
         )
-    if step.compensation.kind == "command":
+    if step.compensation is None:
+        await _by_child(execution, step)
+    elif step.compensation.kind == "command":
         await _by_command(execution, step, step.compensation)
     else:
         await _by_call(execution, step, step.compensation)
+
+
+async def _by_child(execution: Execution, step: StepState) -> None:
+    """Ask the child to undo itself, in one append with our own entry, and wait for its end."""
+    assert step.child is not None, "only steps that can be undone are in the plan"
+    for _ in range(RACES_MAX):
+        if step.undo.status == "failed":
+            _halt(step)
+        if step.undo.status == "compensating":
+            raise Waiting(None, f"waits for {step.child} to be undone", children=frozenset({step.step}))
+        child = await read_state(execution.store, step.child)
+        if child is None or child.status == "compensated":
+            await execution.writer.append(journal.StepCompensated(step=step.step))
+            return
+        if blocked := blocks(child):
+            await execution.writer.append(_failed(step, step.undo.attempts + 1, blocked[0], None))
+            continue
+        with suppress(WrongExpectedVersion, AppendRefused):  # the child moved: look at it again
+            await _ask(execution, step, child)
+    due = await execution.store.now() + timedelta(seconds=2 * WAIT_IN_MEMORY_SECONDS_MAX)
+    raise Waiting(due, f"the journal of {step.child} moved under {RACES_MAX} tries")
+
+
+async def _ask(execution: Execution, step: StepState, child: SagaState) -> None:
+    own = execution.state
+
+    def unless_it_ended() -> None:
+        if step.undo.status != "pending":
+            raise Awoken
+
+    attempted = journal.CompensationAttempted(step=step.step, attempt=step.undo.attempts + 1)
+    if child.compensating and child.status != "stuck" and child.undo_to is None:
+        await execution.writer.append(attempted, guard=unless_it_ended)
+        return
+    run = child.named_run + 1 if child.idle else None
+    reason = own.cause.detail if own.cause else "its parent is undone"
+    request = journal.CompensationRequested(actor=f"saga:{own.saga_id}", reason=reason, run=run)
+    stream = journal.journal_stream(child.saga_id)
+    await execution.writer.append(
+        attempted,
+        batches=[Batch(stream, child.version, [journal.encode(request, execution.writer.metadata())])],
+        attachment=None if run is None else run_request(child.name, child.saga_id, run),
+        guard=unless_it_ended,
+    )
 
 
 async def _by_command(execution: Execution, step: StepState, stored: StoredCompensation) -> None:

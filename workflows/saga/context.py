@@ -1,9 +1,9 @@
 """The saga as its function sees it: a step is one line, its compensation a value beside it."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
-from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar, overload
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -11,40 +11,50 @@ from uuid_utils.compat import uuid7
 
 from domain import Command, Event, Rejected
 from workflows.saga import journal
+from workflows.saga.beside import Beside, Step, first_of
 from workflows.saga.calls import CallRequest, perform_call
-from workflows.saga.definition import NOTHING, Call, CompensatingCall, Nothing, Retry
-from workflows.saga.errors import Broken, CallFailed, Closed, RunGivenUp, SagaMisuse, Waiting
+from workflows.saga.children import ChildRequest, start_child
+from workflows.saga.definition import (
+    NOTHING,
+    Call,
+    CompensatingCall,
+    Nothing,
+    Retry,
+    SagaDefinition,
+    checked_attributes,
+)
+from workflows.saga.errors import Broken, CallFailed, ContinuedAs, SagaMisuse
 from workflows.saga.execution import Execution
 from workflows.saga.steps import CommandCompensation, execute
+from workflows.saga.waits import receive, sleep
 from workflows.saga.writer import ALONE, Scope
 
+P = ParamSpec("P")
 T = TypeVar("T")
 A = TypeVar("A", bound=BaseModel)
 R = TypeVar("R", bound=BaseModel)
 
 CALL_TIMEOUT = timedelta(seconds=10)
 CALL_RETRY = Retry()
-
-
-class Step(Generic[T]):
-    """A step that was asked for: await it, or hand it to `gather`. Its number was given when it was made."""
-
-    def __init__(self, number: str, run: Callable[[Scope | None], Coroutine[Any, Any, T]]) -> None:
-        self.number = number
-        self.run = run
-
-    def __await__(self) -> Generator[Any, None, T]:
-        return self.run(None).__await__()
+ENTRIES_MAX: Final = 20_000
+"""How long a journal may grow before its saga must have ended, or begun again by continue_as()."""
 
 
 class Saga:
     """What a saga function acts through. The function must be deterministic: it runs again after a crash,
     and every step it asks for again is answered from the journal."""
 
-    def __init__(self, execution: Execution) -> None:
+    def __init__(
+        self, execution: Execution, definition: SagaDefinition, branch: str = "", scope: Scope = ALONE
+    ) -> None:
         self._execution = execution
+        self._definition = definition
+        self._branch = branch
+        self._scope = scope
         self._steps = 0
         self._values = 0
+        self._beside = 0
+        self._left: BaseException | None = None
 
     @property
     def id(self) -> str:
@@ -84,23 +94,90 @@ class Saga:
         request = CallRequest(call, argument, undo, retry, timeout)
         return self._step(lambda number, scope: perform_call(self._execution, number, request, scope))
 
-    async def gather(self, *steps: Step[Any]) -> list[Any]:
-        """Run steps side by side; gives their results in order.
+    @overload
+    def receive(self, signal: str, data: type[R]) -> Step[R]: ...
 
-        When one fails no other starts, those under way are awaited, and the failure that was recorded
+    @overload
+    def receive(self, signal: str, data: type[R], *, timeout: timedelta) -> Step[R | None]: ...
+
+    def receive(self, signal: str, data: type[R], *, timeout: timedelta | None = None) -> Step[Any]:
+        """Wait for a signal, not in memory; gives its data, or None when it has not come in time.
+
+        One that came early is taken at once; each is taken by one step. The saga's definition must declare
+        the signal with this type of data (SagaMisuse).
+        """
+        if self._definition.signals.get(signal) is not data:
+            declared = f"{self._definition.name} must declare signals={{{signal!r}: {data.__name__}}}"
+            raise SagaMisuse(declared)
+
+        async def run(number: str, scope: Scope) -> R | None:
+            received = await receive(self._execution, number, signal, timeout, scope)
+            return None if received is None else data.model_validate(received)
+
+        return self._step(run)
+
+    def sleep(self, duration: timedelta) -> Step[None]:
+        """Go on after `duration`, by the database's clock; nothing of a long sleep is in memory."""
+        return self._step(lambda number, scope: sleep(self._execution, number, duration, scope))
+
+    def sleep_until(self, time: datetime) -> Step[None]:
+        """Go on at `time`, which has a time zone (SagaMisuse)."""
+        if time.tzinfo is None:
+            raise SagaMisuse("sleep_until() takes a time with a time zone")
+        return self._step(lambda number, scope: sleep(self._execution, number, time, scope))
+
+    def start(
+        self, saga: SagaDefinition, saga_input: BaseModel, *, id: str | None = None, detached: bool = False
+    ) -> Step[Any]:
+        """Start another saga and wait for its end; gives its result. Raises Rejected when it was undone.
+
+        When this saga compensates, it is undone as well, at its place in the order. A detached one is left
+        to itself: its id is given at once, nobody waits for it, and nothing here undoes it.
+        """
+        request = ChildRequest(saga, saga_input, id, detached)
+        return self._step(lambda number, scope: start_child(self._execution, number, request, scope))
+
+    def branch(
+        self,
+        function: "Callable[Concatenate[Saga, P], Awaitable[T]]",
+        *arguments: P.args,
+        **named: P.kwargs,
+    ) -> Step[T]:
+        """Several steps as one, to run beside others in a gather: `function(saga, ...)` with its own saga.
+
+        Its steps are numbered below the branch (`2.1`, `2.2`), whatever runs beside it.
+        """
+
+        async def run(number: str, scope: Scope) -> T:
+            saga = Saga(self._execution, self._definition, f"{number}.", scope)
+            try:
+                return await function(saga, *arguments, **named)
+            finally:
+                saga.raise_if_left()
+
+        return self._asked(run)
+
+    async def gather(self, *steps: Step[Any]) -> list[Any]:
+        """Run steps and branches side by side; gives their results in order.
+
+        When one fails no other step starts, those under way are awaited, and the failure that was recorded
         first is raised.
         """
-        scope = Scope(frozenset(step.number for step in steps))
-        tasks = [asyncio.ensure_future(_closing_on_failure(step, scope)) for step in steps]
+        if not steps:
+            return []
+        scope = Scope(frozenset(step.number for step in steps), parent=self._scope)
+        beside = Beside(self._execution.replay, len(steps))
+        tasks = [asyncio.ensure_future(beside.run(step, scope)) for step in steps]
+        self._beside += 1
         try:
-            if tasks:
-                await asyncio.wait(tasks)
+            await asyncio.wait(tasks)
         finally:
+            self._beside -= 1
             for task in tasks:
                 task.cancel()
         errors = {step.number: task.exception() for step, task in zip(steps, tasks, strict=True)}
         if any(errors.values()):
-            raise self._leaving(self._first(errors))
+            raise self._leaving(first_of(errors, self._execution.state))
         return [task.result() for task in tasks]
 
     def pivot(self) -> None:
@@ -111,21 +188,55 @@ class Saga:
             self._execution.writer.note(journal.PivotReached())
         self._execution.pivoted = True
 
+    def continue_as(self, saga_input: BaseModel) -> NoReturn:
+        """End a long history: the function begins again with this input, as the same saga.
+
+        What was done before is final. So no step that could still be undone may be left: pass the pivot
+        first, or say NOTHING (SagaMisuse).
+        """
+        execution = self._execution
+        if execution.open:
+            raise SagaMisuse("continue_as() inside a gather: every step asked for before must have ended")
+        if not execution.pivoted and (plan := execution.state.plan()):
+            raise SagaMisuse(f"continue_as() drops the compensation of {plan[0].name}: pass the pivot first")
+        raise self._leaving(ContinuedAs(saga_input))
+
+    def tag(self, **attributes: str) -> None:
+        """Set search attributes, by which sagas are listed; written with the next step."""
+        index = self._next_value()
+        if index not in self._execution.state.tags:
+            try:
+                checked = checked_attributes({**self._execution.state.attributes, **attributes})
+            except ValueError as error:
+                raise SagaMisuse(str(error)) from None
+            new = {name: checked[name] for name in attributes}
+            self._execution.writer.note(journal.Tagged(index=index, attributes=new))
+
     def now(self) -> datetime:
         """The time, the same on every replay."""
-        return datetime.fromisoformat(self._value(lambda: datetime.now(UTC).isoformat()))
+        return datetime.fromisoformat(self._value(lambda: self._execution.clock().isoformat()))
 
     def uuid(self) -> UUID:
         """A new time-ordered id, the same on every replay."""
         return UUID(self._value(lambda: str(uuid7())))
 
+    def raise_if_left(self) -> None:
+        """Raise what has ended the progress of the function, should it have swallowed it."""
+        if self._left is not None:
+            raise self._left
+
     def _value(self, make: Callable[[], str]) -> str:
-        self._values += 1
-        known = self._execution.state.values.get(self._values)
+        index = self._next_value()
+        known = self._execution.state.values.get(index)
         if known is None:
             known = make()
-            self._execution.writer.note(journal.ValueRecorded(index=self._values, value=known))
+            self._execution.writer.note(journal.ValueRecorded(index=index, value=known))
         return known
+
+    def _next_value(self) -> str:
+        self._check_own()
+        self._values += 1
+        return f"{self._branch}{self._values}"
 
     def _compensation(self, compensate: Any, name: str) -> Any:
         if self._execution.pivoted:
@@ -135,18 +246,31 @@ class Saga:
         return compensate
 
     def _step(self, run: Callable[[str, Scope], Coroutine[Any, Any, T]]) -> Step[T]:
+        """A step of the journal: it waits for its turn among those that are recorded."""
+        execution = self._execution
+
+        async def in_turn(number: str, scope: Scope) -> T:
+            known = execution.state.steps.get(number)
+            await execution.replay.turn(known.outcome_version if known else None)
+            if known is None and execution.state.length > ENTRIES_MAX:
+                raise SagaMisuse(f"the journal has more than {ENTRIES_MAX} entries: end it by continue_as()")
+            return await run(number, scope)
+
+        return self._asked(in_turn)
+
+    def _asked(self, run: Callable[[str, Scope], Coroutine[Any, Any, T]]) -> Step[T]:
+        self._check_own()
         self._steps += 1
-        number, execution = str(self._steps), self._execution
+        number, execution = f"{self._branch}{self._steps}", self._execution
         execution.open.add(number)
 
         async def tracked(scope: Scope | None) -> T:
-            if execution.left is not None:
-                raise execution.left
+            self.raise_if_left()
             if number in execution.running:
                 raise SagaMisuse(f"step {number} was awaited twice at once")
             execution.running.add(number)
             try:
-                return await _guarded(run(number, scope or ALONE))
+                return await _guarded(run(number, scope or self._scope))
             except BaseException as error:
                 if scope is None:
                     self._leaving(error)
@@ -157,40 +281,15 @@ class Saga:
 
         return Step(number, tracked)
 
+    def _check_own(self) -> None:
+        if self._beside:
+            raise SagaMisuse("inside a gather a branch acts through its own saga, not the outer one")
+
     def _leaving(self, error: BaseException) -> BaseException:
         """`error`; unless it is an outcome, no further step starts, be it in a `finally` of the function."""
         if not isinstance(error, (Rejected, CallFailed, asyncio.CancelledError)):
-            self._execution.left = error
+            self._left = error
         return error
-
-    def _first(self, errors: dict[str, BaseException | None]) -> BaseException:
-        """The error that decides: giving up, a bug or an interrupt, the first recorded failure, a wait."""
-        raised = [error for error in errors.values() if error is not None]
-        for error in raised:
-            if isinstance(error, RunGivenUp):
-                return error
-        for error in raised:
-            if not isinstance(error, (Rejected, CallFailed, Waiting, Closed)):
-                return error
-        steps = self._execution.state.steps
-        failures = [
-            (steps[number].outcome_version or 0, error)
-            for number, error in errors.items()
-            if isinstance(error, (Rejected, CallFailed))
-        ]
-        if failures:
-            return min(failures, key=lambda failure: failure[0])[1]
-        return min((e for e in raised if isinstance(e, Waiting)), key=lambda waiting: waiting.due)
-
-
-async def _closing_on_failure(step: Step[T], scope: Scope) -> T:
-    try:
-        return await step.run(scope)
-    except (Rejected, CallFailed, Waiting):
-        raise  # a failure closes the scope by being in the journal, a wait does not
-    except BaseException:
-        scope.broken = True
-        raise
 
 
 async def _guarded(step: Coroutine[Any, Any, T]) -> T:

@@ -1,11 +1,11 @@
 """What a team writes down about its sagas and calls, and the registry that finds them by durable name."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, get_type_hints
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from tenacity import RetryCallState, Retrying, wait_exponential_jitter
 
 from workflows.saga.errors import InvalidSagaId, UnknownSaga
@@ -14,6 +14,9 @@ A = TypeVar("A", bound=BaseModel)
 R = TypeVar("R", bound=BaseModel)
 
 SAGA_ID = re.compile(r"[A-Za-z0-9._:-]{1,120}")
+ATTRIBUTE_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,60}")
+ATTRIBUTE_CHARS_MAX: Final = 200
+ATTRIBUTES_MAX: Final = 20
 
 
 class Nothing:
@@ -72,17 +75,21 @@ class CallDefinition(Generic[A, R]):
 
     `key` is the same for every attempt, and for the compensation. The function raises domain.Rejected for a
     business no and Transient for what a retry may mend; anything else is a bug and makes the saga stuck.
+    `resolver(argument, key)` asks the other side what became of a request whose outcome is not known: the
+    result if it acted, None if it did not. It is asked before such a call is sent again.
     """
 
     call: Call[A, R]
     function: Callable[[A, str], Awaitable[R]]
+    resolver: Callable[[A, str], Awaitable[R | None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SagaDefinition:
     """One kind of saga: its durable name, its function, the version of its code and the type of its input.
 
-    `id` makes the default saga id from the input; without it an id is made.
+    `id` makes the default saga id from the input; without it an id is made. `signals` are those that the saga
+    can receive, with the type of their data. `attributes` makes its first search attributes from the input.
     """
 
     name: str
@@ -90,6 +97,17 @@ class SagaDefinition:
     input: type[BaseModel]
     version: int = 1
     id: Callable[[Any], str] | None = None
+    signals: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    attributes: Callable[[Any], dict[str, str]] | None = None
+
+    def attributes_of(self, saga_input: BaseModel) -> dict[str, str]:
+        """The attributes that a saga starts with. Raises ValueError."""
+        return checked_attributes(self.attributes(saga_input)) if self.attributes else {}
+
+    @property
+    def result(self) -> TypeAdapter[Any]:
+        """The type that the function says it returns."""
+        return TypeAdapter(get_type_hints(self.function).get("return", Any))
 
 
 @dataclass(frozen=True)
@@ -125,6 +143,18 @@ class Registry:
             return self._calls[name]
         except KeyError:
             raise LookupError(f"no call is registered as {name!r}") from None
+
+
+def checked_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
+    """`attributes` themselves. Raises ValueError, with the rule that they break."""
+    if len(attributes) > ATTRIBUTES_MAX:
+        raise ValueError(f"at most {ATTRIBUTES_MAX} attributes, not {len(attributes)}")
+    for name, value in attributes.items():
+        if not ATTRIBUTE_NAME.fullmatch(name):
+            raise ValueError(f"an attribute has 1 to 60 characters from A-Z a-z 0-9 . _ -, not {name!r}")
+        if not (isinstance(value, str) and value.isprintable() and len(value) <= ATTRIBUTE_CHARS_MAX):
+            raise ValueError(f"{name} must be a line of at most {ATTRIBUTE_CHARS_MAX} characters")
+    return dict(attributes)
 
 
 def checked_saga_id(saga_id: str) -> str:

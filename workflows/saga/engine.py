@@ -7,6 +7,7 @@ from the journal's state at that version; if the journal moves meanwhile the req
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -14,10 +15,11 @@ from uuid_utils.compat import uuid7
 
 from domain import Event
 from eventstore import NO_STREAM, AppendRefused, Batch, EventStore, WrongExpectedVersion
-from workflows.saga import journal
+from workflows.saga import journal, operations
+from workflows.saga.children import NO_NEWS, news_of
 from workflows.saga.commands import Contention
 from workflows.saga.definition import Registry, SagaDefinition, checked_saga_id
-from workflows.saga.errors import CannotCompensate, SagaConflict, SagaNotFound
+from workflows.saga.errors import SagaConflict, SagaNotFound, UnknownSignal
 from workflows.saga.runs import run_request
 from workflows.saga.state import SagaState, catch_up, read_state
 from workflows.saga.view import SagaView, view
@@ -63,6 +65,7 @@ class SagaEngine:
             name=name,
             saga_version=definition.version,
             input=asked.model_dump(mode="json"),
+            attributes=definition.attributes_of(asked),
         )
         metadata = {"correlation_id": correlation_id or saga_id} | ({"actor": actor} if actor else {})
         batch = Batch(
@@ -94,21 +97,63 @@ class SagaEngine:
             pass
         return view(state)
 
-    async def compensate(self, saga_id: str, *, actor: str, reason: str) -> SagaView:
-        """Stop the saga and undo it; asking twice does nothing twice.
+    async def compensate(
+        self, saga_id: str, *, actor: str, reason: str, to_step: str | None = None, force: bool = False
+    ) -> SagaView:
+        """Stop the saga and undo it, wholly or back to a step; asking twice does nothing twice.
 
-        Running: no further step starts. Waiting, stuck or completed: a new run executes the compensations.
-        Raises SagaNotFound, CannotCompensate.
+        Running: no further step starts. Waiting, stuck or ended: a new run executes the compensations. By
+        force what blocks it is left aside, and listed at the end. Raises SagaNotFound, CannotCompensate.
         """
+        decide = partial(operations.compensate, actor=actor, reason=reason, to_step=to_step, force=force)
+        return await self._request(saga_id, decide, actor)
 
-        def request(state: SagaState, next_run: int) -> Event | None:
-            if state.status == "compensated" or (state.compensating and state.status != "stuck"):
-                return None
-            _check_can_compensate(state)
-            run = next_run if state.idle else None
-            return journal.CompensationRequested(actor=actor, reason=reason, run=run)
+    async def retry(self, saga_id: str, *, actor: str, reason: str) -> SagaView:
+        """Try now what waits for its next attempt, or anew what made the saga stuck.
 
-        return await self._request(saga_id, request, actor)
+        Raises SagaNotFound, NotPossible.
+        """
+        return await self._request(saga_id, partial(operations.retry, actor=actor, reason=reason), actor)
+
+    async def resume(self, saga_id: str, *, actor: str, reason: str) -> SagaView:
+        """Let a stuck saga go on from where it stopped. Raises SagaNotFound, NotPossible."""
+        return await self._request(saga_id, partial(operations.resume, actor=actor, reason=reason), actor)
+
+    async def skip(self, saga_id: str, *, actor: str, reason: str, step: str | None = None) -> SagaView:
+        """Leave out the compensation that made the saga stuck. Raises SagaNotFound, NotPossible."""
+        decide = partial(operations.skip, actor=actor, reason=reason, step=step)
+        return await self._request(saga_id, decide, actor)
+
+    async def abandon(self, saga_id: str, *, actor: str, reason: str) -> SagaView:
+        """End the saga as it is. Raises SagaNotFound, NotPossible."""
+        return await self._request(saga_id, partial(operations.abandon, actor=actor, reason=reason), actor)
+
+    async def signal(
+        self, saga_id: str, signal: str, data: Any, *, signal_id: str | None = None, actor: str
+    ) -> SagaView:
+        """Hand a signal to the saga; one that comes before its `receive` waits. The same id counts once.
+
+        Raises SagaNotFound, UnknownSignal, NotPossible, SignalConflict, SignalTooLarge, TooManySignals,
+        pydantic.ValidationError.
+        """
+        kind = self._signal_type(await self._state(saga_id), signal)
+        decide = partial(
+            operations.signal,
+            name=signal,
+            signal_id=signal_id or str(uuid7()),
+            data=kind.model_validate(data).model_dump(mode="json"),
+            actor=actor,
+            now=await self.store.now(),
+        )
+        return await self._request(saga_id, decide, actor)
+
+    def _signal_type(self, state: SagaState, signal: str) -> type[BaseModel]:
+        signals = self.registry.saga(state.name).signals
+        try:
+            return signals[signal]
+        except KeyError:
+            known = ", ".join(sorted(signals)) or "none"
+            raise UnknownSignal(f"{state.name} receives no signal {signal!r}; it receives {known}") from None
 
     async def name_next_run(self, saga_id: str, run: int, reason: str) -> SagaView:
         """Name and enqueue the run after `run`, unless the saga moved on meanwhile. Raises SagaNotFound."""
@@ -141,15 +186,12 @@ class SagaEngine:
                 "actor": actor,
             }
             run = getattr(entry, "run", None)
+            stream = journal.journal_stream(saga_id)
+            own = Batch(stream, state.version, [journal.encode(entry, metadata)])
+            news = await news_of(self.store, state, entry) if _ends(entry) else NO_NEWS
+            named = run_request(state.name, saga_id, run) if run is not None else news.attachment
             try:
-                await self.store.append(
-                    [
-                        Batch(
-                            journal.journal_stream(saga_id), state.version, [journal.encode(entry, metadata)]
-                        )
-                    ],
-                    attachment=run_request(state.name, saga_id, run) if run is not None else None,
-                )
+                await self.store.append([own, *news.batches], attachment=named)
             except WrongExpectedVersion:
                 continue
             except AppendRefused:
@@ -176,16 +218,5 @@ class SagaEngine:
         return view(state)
 
 
-def _check_can_compensate(state: SagaState) -> None:
-    if state.status == "abandoned":
-        raise CannotCompensate("the saga was abandoned")
-    if state.pivot:
-        raise CannotCompensate("the saga has passed its pivot: what follows cannot be undone by itself")
-    if state.status == "completed":
-        fixed = [
-            f"{s.name} (step {s.step})" for s in state.steps.values() if s.has_effect and not s.compensation
-        ]
-        if fixed:
-            raise CannotCompensate(
-                f"the saga has completed, and these steps have no compensation: {', '.join(fixed)}"
-            )
+def _ends(entry: Event) -> bool:
+    return isinstance(entry, journal.SagaAbandoned)

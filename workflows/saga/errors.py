@@ -8,7 +8,8 @@ Exception
 ├── NonDeterminismError    the code no longer fits the journal -> stuck
 ├── SagaMisuse             the saga's code breaks a rule       -> stuck
 └── SagaError              what a caller of the engine did wrong: SagaNotFound, UnknownSaga, SagaConflict,
-                           InvalidSagaId, CannotCompensate
+                           InvalidSagaId, CannotCompensate, NotPossible, UnknownSignal, SignalConflict,
+                           SignalTooLarge, TooManySignals
 BaseException              (the saga's own `except Exception` must not see these)
 ├── RunGivenUp             this execution stops without an outcome; DBOS keeps its row and it is resumed
 │   ├── Superseded         another execution of the run has started
@@ -19,17 +20,30 @@ BaseException              (the saga's own `except Exception` must not see these
     ├── Closed             a sibling of this step failed before the step started
     ├── Outdated           another run was named, or the saga is at rest
     ├── Overtaken          an earlier execution wrote after this one had read: read again
-    ├── Waiting            nothing can go on before an instant
+    ├── Waiting            nothing can go on before an instant, a signal, or the end of a child
+    ├── Awoken             it has come before the saga was parked: read again
+    ├── ContinuedAs        the function begins again with another input
     ├── Halted             a person must look: the saga becomes stuck
     └── Broken             a step met a bug: the saga becomes stuck with its traceback
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
+from pydantic import BaseModel
+
 from domain import Rejected
 
-StuckReason = Literal["bug", "compensation-failed", "nondeterminism", "rejected-after-pivot", "no-progress"]
+StuckReason = Literal[
+    "bug",
+    "compensation-failed",
+    "nondeterminism",
+    "rejected-after-pivot",
+    "no-progress",
+    "undone-to-step",
+]
+"""The last one is no failure: an operator asked to go back to a step, and decides what follows."""
 
 
 class Transient(Exception):
@@ -92,6 +106,26 @@ class CannotCompensate(SagaError):
     """The saga cannot be compensated as it is; the message says what blocks it."""
 
 
+class NotPossible(SagaError):
+    """The saga's status does not allow it; the message says what would."""
+
+
+class UnknownSignal(SagaError):
+    """The saga receives no signal of this name."""
+
+
+class SignalConflict(SagaError):
+    """The id of the signal belongs to another one."""
+
+
+class SignalTooLarge(SagaError):
+    """The data of the signal has too many bytes."""
+
+
+class TooManySignals(SagaError):
+    """The saga got too many signals; try again in a moment."""
+
+
 class RunGivenUp(BaseException):
     """This execution stops here; the saga goes on in another one."""
 
@@ -129,12 +163,46 @@ class Overtaken(RunSuspended):
 
 
 class Waiting(RunSuspended):
-    """Nothing can go on before `due` (by the database's clock)."""
+    """Nothing can go on before `due` (by the database's clock), one of `signals`, or the end of one of the
+    `children` (their steps), whichever comes first."""
 
-    def __init__(self, due: datetime, reason: str) -> None:
+    def __init__(
+        self,
+        due: datetime | None,
+        reason: str,
+        *,
+        signals: frozenset[str] = frozenset(),
+        children: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__(reason)
         self.due = due
         self.reason = reason
+        self.signals = signals
+        self.children = children
+
+    @classmethod
+    def any_of(cls, waits: "Sequence[Waiting]") -> "Waiting":
+        """What steps side by side wait for, all together."""
+        due = min((wait.due for wait in waits if wait.due), default=None)
+        first = next(wait for wait in waits if wait.due == due)
+        return cls(
+            due,
+            first.reason,
+            signals=frozenset[str]().union(*(wait.signals for wait in waits)),
+            children=frozenset[str]().union(*(wait.children for wait in waits)),
+        )
+
+
+class Awoken(RunSuspended):
+    """What the saga was about to wait for has come meanwhile: read the journal again."""
+
+
+class ContinuedAs(RunSuspended):
+    """The function begins again with another input."""
+
+    def __init__(self, again: BaseModel) -> None:
+        super().__init__(type(again).__name__)
+        self.input = again
 
 
 class Halted(RunSuspended):

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,7 +15,9 @@ from workflows.saga import journal
 from workflows.saga.commands import CommandHandler, Commit, Contention, Decision
 from workflows.saga.definition import Registry
 from workflows.saga.errors import NonDeterminismError, Waiting
-from workflows.saga.state import SagaState, StepState
+from workflows.saga.replay import Replay
+from workflows.saga.state import SagaState
+from workflows.saga.step_state import StepState
 from workflows.saga.writer import JournalWriter
 
 WAIT_IN_MEMORY_SECONDS_MAX = 1.0
@@ -31,8 +34,8 @@ class Execution:
 
     `pivoted` is whether the saga or its function has passed the pivot; `visited` are the steps that the
     function has begun, `open` those that it has asked for and that have not ended, `running` those of them
-    that have begun; `left` is what ended its progress. An attempt of a call that another execution left
-    behind is touched `margin_seconds` after its deadline, not before.
+    that have begun. An attempt of a call that another execution left
+    behind is touched `margin_seconds` after its deadline, not before. `clock` tells the time to the function.
     """
 
     writer: JournalWriter
@@ -43,7 +46,8 @@ class Execution:
     visited: set[str] = field(default_factory=set)
     open: set[str] = field(default_factory=set)
     running: set[str] = field(default_factory=set)
-    left: BaseException | None = None
+    replay: Replay = field(default_factory=Replay)
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     @property
     def state(self) -> SagaState:
@@ -54,8 +58,14 @@ class Execution:
         return self.writer.store
 
     def key(self, step: str) -> str:
-        """The idempotency key of a call; `/` is in no saga id, so no two calls share one."""
-        return f"{self.state.saga_id}/{step}"
+        """The idempotency key of a call; `/` is in no saga id, so no two calls share one.
+
+        A step that is asked for again, because the saga went back or began anew, has another one: the other
+        side may keep a tombstone under the first.
+        """
+        known = self.state.steps.get(step)
+        number = known.round if known else self.state.round
+        return f"{self.state.saga_id}/{step}" + (f"~{number}" if number > 1 else "")
 
     def metadata(self, step: str, *, undo: bool = False) -> dict[str, Any]:
         """Goes with the domain events of a step, or of its compensation."""

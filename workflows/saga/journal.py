@@ -4,18 +4,24 @@
       RunStarted                               an execution announces itself, with its first entry
         StepSucceeded | StepRejected           execute: one entry, in the append of its events
         StepStarted (StepSucceeded | StepRejected | StepFailed)     call: one pair an attempt
-        PivotReached | ValueRecorded
-      Parked                                   names the run that goes on later
+        WaitStarted StepSucceeded              receive, sleep: the second when the signal or the time has come
+        ChildStarted ChildEnded                start: the second comes from the child, with its end
+        PivotReached | ValueRecorded | Tagged
+      Parked                                   the run ends: what goes on, and when or by what
+      SignalReceived                           from outside, at any time
       CompensationRequested                    an operator stops the saga
       CompensationStarted
         CompensationAttempted? (StepCompensated | CompensationFailed)
       SagaStuck                                a person must look
-    SagaCompleted | SagaCompensated
+      RetryRequested | Resumed | StepSkipped   what the person decided
+      Continued                                the function begins again with another input
+    SagaCompleted | SagaCompensated | SagaAbandoned
 
 An entry that makes a saga runnable names the one run that may go on (`run`); a run with another number
 returns at once.
 """
 
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import Field
@@ -24,7 +30,7 @@ from domain import Event
 from eventstore import NewEvent, RecordedEvent
 from workflows.saga.errors import StuckReason
 
-StepKind = Literal["execute", "call"]
+StepKind = Literal["execute", "call", "receive", "sleep", "child"]
 
 
 class StoredCompensation(Event):
@@ -45,11 +51,20 @@ class Cause(Event):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
+class Parent(Event):
+    """The saga that started this one, and the step of it that waits for the end."""
+
+    saga_id: str
+    step: str
+
+
 class SagaRequested(Event):
     name: str
     saga_version: int
     input: dict[str, Any]
     run: int = 1
+    parent: Parent | None = None
+    attributes: dict[str, str] = Field(default_factory=dict)
 
 
 class RunStarted(Event):
@@ -69,7 +84,41 @@ class StepStarted(Event):
     compensation: StoredCompensation | None
 
 
+class WaitStarted(Event):
+    """A wait for a signal (`name`) or for a time. It ends `timeout_seconds` after its recording, or at
+    `until`; without either a signal must come."""
+
+    step: str
+    kind: StepKind
+    name: str
+    timeout_seconds: float | None = None
+    until: datetime | None = None
+
+
+class ChildStarted(Event):
+    """Another saga was requested, in the same append. A detached one is left alone: nobody waits for it."""
+
+    step: str
+    saga: str
+    child: str
+    input: dict[str, Any]
+    detached: bool
+
+
+class ChildEnded(Event):
+    """Written by the child, with its end. `run` is set when the parent waited for it."""
+
+    step: str
+    child: str
+    status: Literal["completed", "compensated", "abandoned"]
+    result: Any = None
+    cause: Cause | None = None
+    run: int | None = None
+
+
 class StepSucceeded(Event):
+    """`signal` is the id of the signal that a `receive` took; without one its time was up."""
+
     step: str
     name: str
     kind: StepKind
@@ -78,6 +127,7 @@ class StepSucceeded(Event):
     first_version: int = 0
     last_version: int = 0
     result: Any = None
+    signal: str | None = None
     compensation: StoredCompensation | None = None
 
 
@@ -108,14 +158,44 @@ class PivotReached(Event):
 class ValueRecorded(Event):
     """A time or an id that the saga asked for, so that a replay gets the same one."""
 
-    index: int
+    index: str
     value: str
 
 
+class Tagged(Event):
+    """Search attributes; the later value of a name counts."""
+
+    index: str
+    attributes: dict[str, str]
+
+
 class Parked(Event):
-    run: int
-    delay_seconds: float
+    """Nothing can go on before a time, a signal or the end of a child. `run` is delayed until the time;
+    without one there is none, and whatever wakes the saga names the run."""
+
+    run: int | None
+    delay_seconds: float | None
     reason: str
+    signals: list[str] = Field(default_factory=list)
+    children: list[str] = Field(default_factory=list)
+
+
+class SignalReceived(Event):
+    """`run` is set when the saga waited for it."""
+
+    signal: str
+    id: str
+    data: Any
+    actor: str
+    run: int | None = None
+
+
+class Continued(Event):
+    """The function begins anew, with this input and no steps; what was done before is final."""
+
+    input: dict[str, Any]
+    saga_version: int
+    run: int
 
 
 class RunNamed(Event):
@@ -126,11 +206,41 @@ class RunNamed(Event):
 
 
 class CompensationRequested(Event):
-    """`run` is set when the saga was not running: it names the run that compensates."""
+    """`run` is set when the saga was not running: it names the run that compensates.
+
+    With `to_step` only the steps after that one are undone. `force`: also what blocks it is left aside.
+    """
 
     actor: str
     reason: str
     run: int | None = None
+    to_step: str | None = None
+    force: bool = False
+
+
+class RetryRequested(Event):
+    """What waits for its next attempt is tried now; what was tried often enough is tried anew."""
+
+    actor: str
+    reason: str
+    run: int
+
+
+class Resumed(Event):
+    """A stuck saga goes on from where it stopped."""
+
+    actor: str
+    reason: str
+    run: int
+
+
+class StepSkipped(Event):
+    """A compensation that failed is left out, for good."""
+
+    step: str
+    actor: str
+    reason: str
+    run: int
 
 
 class CompensationStarted(Event):
@@ -173,16 +283,37 @@ class SagaCompensated(Event):
     pass
 
 
+class Left(Event):
+    """A step whose effect stays."""
+
+    step: str
+    name: str
+
+
+class SagaAbandoned(Event):
+    """The saga has ended without being undone, or not wholly: `left` is what stays."""
+
+    actor: str
+    reason: str
+    left: list[Left]
+
+
 ENTRIES: tuple[type[Event], ...] = (
     SagaRequested,
     RunStarted,
     StepStarted,
+    WaitStarted,
+    ChildStarted,
     StepSucceeded,
     StepRejected,
     StepFailed,
+    ChildEnded,
     PivotReached,
     ValueRecorded,
+    Tagged,
     Parked,
+    SignalReceived,
+    Continued,
     RunNamed,
     CompensationRequested,
     CompensationStarted,
@@ -190,10 +321,16 @@ ENTRIES: tuple[type[Event], ...] = (
     StepCompensated,
     CompensationFailed,
     SagaStuck,
+    RetryRequested,
+    Resumed,
+    StepSkipped,
     SagaCompleted,
     SagaCompensated,
+    SagaAbandoned,
 )
-FROM_OUTSIDE: frozenset[str] = frozenset({CompensationRequested.__name__})
+FROM_OUTSIDE: frozenset[str] = frozenset(
+    entry.__name__ for entry in (CompensationRequested, SignalReceived, ChildEnded)
+)
 """Entries that others append while a run goes on. All else in a journal is written by executions, or ends
 the run."""
 

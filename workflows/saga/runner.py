@@ -4,10 +4,11 @@ read the journal            nothing to do unless it names this run
 forward                     the saga's function, its recorded steps answered from the journal
   returned                  SagaCompleted
   Rejected, CallFailed      CompensationStarted, then back
-  Waiting                   Parked: names and enqueues the next run
+  Waiting                   Parked: names and enqueues the run that goes on at its time, if it has one
+  ContinuedAs               Continued: names and enqueues the run that begins again
   Halted, any exception     SagaStuck
 back                        the stored compensations
-  done                      SagaCompensated
+  done                      SagaCompensated, or SagaAbandoned if something stays
   Waiting                   Parked
   Halted, any exception     SagaStuck
 RunGivenUp leaves           DBOS keeps the row; the supervisor resumes it
@@ -17,20 +18,24 @@ import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from domain import Rejected
+from domain import Event, Rejected
 from eventstore import AppendRefused, EventStore
 from workflows.saga import journal
+from workflows.saga.children import end
 from workflows.saga.commands import CommandHandler
 from workflows.saga.compensation import compensate, undo
 from workflows.saga.context import Saga
 from workflows.saga.definition import Registry
 from workflows.saga.errors import (
+    Awoken,
     Broken,
     CallFailed,
+    ContinuedAs,
     Halted,
     Interrupted,
     NonDeterminismError,
@@ -61,6 +66,7 @@ class Runner:
     executor: str
     margin_seconds: float = 1.0
     stopping: Callable[[], bool] = lambda: False
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def run(self, saga_id: str, run: int, execution_id: str) -> None:
         """Advance the saga as far as it goes. Returns at once when the journal names another run.
@@ -73,9 +79,14 @@ class Runner:
                 return
             writer = JournalWriter(self.store, state, run, execution_id, self.executor, self.stopping)
             execution = Execution(
-                writer, self.handler, self.registry, self.margin_seconds, pivoted=state.pivot
+                writer,
+                self.handler,
+                self.registry,
+                self.margin_seconds,
+                pivoted=state.pivot,
+                clock=self.clock,
             )
-            with suppress(Overtaken):
+            with suppress(Overtaken, Awoken):
                 with suppress(Outdated):
                     await self._advance(execution)
                 return
@@ -94,9 +105,12 @@ class Runner:
         """Run a phase; what stops it becomes an entry, which gives way to a request if it is forward."""
         writer = execution.writer
         try:
-            await phase(execution)
-        except Waiting as waiting:
-            await self._park(execution, waiting, forward=forward)
+            try:
+                await phase(execution)
+            except Waiting as waiting:
+                await self._park(execution, waiting, forward=forward)
+            except ContinuedAs as again:
+                await self._continue(execution, again)
         except Halted as halt:
             error = storable(halt.error)
             await writer.append(
@@ -124,26 +138,71 @@ class Runner:
             if step.status != "succeeded":
                 await undo(execution, step)
         dumped = TypeAdapter(type(result)).dump_python(result, mode="json")
-        await writer.append(journal.SagaCompleted(result=dumped), forward=True)
+        await end(execution, journal.SagaCompleted(result=dumped), forward=True)
 
     async def _call_function(self, execution: Execution) -> Any:
         definition = self.registry.saga(execution.state.name)
         saga_input = definition.input.model_validate(execution.state.input)
+        saga = Saga(execution, definition)
         try:
-            return await definition.function(Saga(execution), saga_input)
+            return await definition.function(saga, saga_input)
         finally:
-            if execution.left is not None:  # also when the function swallowed it: `finally: return`
-                raise execution.left
+            saga.raise_if_left()  # also when the function swallowed it: `finally: return`
 
     async def _park(self, execution: Execution, waiting: Waiting, *, forward: bool) -> None:
+        """End the run until something comes; with a time the next run is enqueued for it."""
         state = execution.state
-        delay = max(0.0, (waiting.due - await self.store.now()).total_seconds())
+        delay = None
+        if waiting.due is not None:
+            delay = max(0.0, (waiting.due - await self.store.now()).total_seconds())
+
+        def unless_it_came() -> None:
+            if any(map(state.next_signal, waiting.signals)) or not all(map(state.waits_on, waiting.children)):
+                raise Awoken
+
+        def parked(run: int | None) -> Event:
+            return journal.Parked(
+                run=run,
+                delay_seconds=delay,
+                reason=waiting.reason,
+                signals=sorted(waiting.signals),
+                children=sorted(waiting.children),
+            )
+
+        if delay is None:
+            await execution.writer.append(parked(None), forward=forward, guard=unless_it_came)
+        else:
+            await self._append_naming(execution, parked, delay, forward=forward, guard=unless_it_came)
+
+    async def _continue(self, execution: Execution, again: ContinuedAs) -> None:
+        definition = self.registry.saga(execution.state.name)
+        if type(again.input) is not definition.input:
+            raise SagaMisuse(f"continue_as() takes a {definition.input.__name__}")
+        dumped = again.input.model_dump(mode="json")
+
+        def continued(run: int) -> Event:
+            return journal.Continued(input=dumped, saga_version=definition.version, run=run)
+
+        await self._append_naming(execution, continued, None, forward=True)
+
+    async def _append_naming(
+        self,
+        execution: Execution,
+        entry: Callable[[int], Event],
+        delay_seconds: float | None,
+        *,
+        forward: bool,
+        guard: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Append the entry that names the next run, and enqueue that run."""
+        state = execution.state
         for run in range(state.named_run + 1, state.named_run + 1 + RUNS_TAKEN_MAX):
             with suppress(AppendRefused):  # DBOS has a run of that number, which this journal does not know
                 await execution.writer.append(
-                    journal.Parked(run=run, delay_seconds=delay, reason=waiting.reason),
-                    attachment=run_request(state.name, state.saga_id, run, delay_seconds=delay),
+                    entry(run),
+                    attachment=run_request(state.name, state.saga_id, run, delay_seconds=delay_seconds),
                     forward=forward,
+                    guard=guard,
                 )
                 return
         raise SagaMisuse(f"DBOS already has {RUNS_TAKEN_MAX} runs of this saga that its journal never named")

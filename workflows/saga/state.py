@@ -1,72 +1,33 @@
 """The fold of a journal: the only place that knows what a status means."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 from uuid import UUID
 
 from domain import Event
 from eventstore import EventStore, RecordedEvent
 from workflows.saga import journal
-from workflows.saga.journal import Cause, StoredCompensation, decode
+from workflows.saga.journal import Cause, decode
+from workflows.saga.step_state import StepState, evolve_step, step_order
 
 SagaStatus = Literal[
     "queued", "running", "waiting", "compensating", "stuck", "completed", "compensated", "abandoned"
 ]
 ENDED: frozenset[SagaStatus] = frozenset({"completed", "compensated", "abandoned"})
+SIGNAL_TIMES_KEPT: Final = 20
+"""As many of the latest arrivals are kept as the rate of signals is bounded by."""
 
 
 @dataclass(slots=True)
-class Undo:
-    """How far the compensation of a step has come."""
+class Signal:
+    """A signal that has come and that no step has taken yet."""
 
-    status: Literal["pending", "compensating", "compensated", "failed"] = "pending"
-    attempts: int = 0
-    error: str | None = None
-    retry_at: datetime | None = None
-
-
-@dataclass(slots=True)
-class StepState:
-    """What the journal knows of one step."""
-
-    step: str
     name: str
-    kind: journal.StepKind
-    asked: dict[str, Any]
-    started_at: datetime
-    status: Literal["started", "succeeded", "rejected", "failed"] = "started"
-    ended_at: datetime | None = None
-    outcome_version: int | None = None
-    attempts: int = 1
-    deadline: datetime | None = None
-    retry_at: datetime | None = None
-    error: str | None = None
-    stream: str | None = None
-    first_version: int = 0
-    last_version: int = 0
-    result: Any = None
-    rejection: Cause | None = None
-    compensation: StoredCompensation | None = None
-    undo: Undo = field(default_factory=Undo)
-
-    @property
-    def order(self) -> tuple[int, ...]:
-        """Steps compensate in the reverse of this order, that of the program."""
-        return tuple(int(part) for part in self.step.split("."))
-
-    @property
-    def refused_or_failed(self) -> bool:
-        return self.status in ("rejected", "failed")
-
-    @property
-    def has_effect(self) -> bool:
-        """Whether the step acted, or may have acted. A refusal speaks for its own attempt only."""
-        return self.status != "rejected" or self.attempts > 1
-
-    @property
-    def to_compensate(self) -> bool:
-        return self.has_effect and self.compensation is not None and self.undo.status != "compensated"
+    id: str
+    data: Any
+    at: datetime
 
 
 @dataclass(slots=True)
@@ -84,12 +45,17 @@ class SagaSummary:
     named_run: int = 0
     parked: bool = False
     parked_until: datetime | None = None
+    asleep: bool = False
+    signals_awaited: list[str] = field(default_factory=list)
+    children_awaited: list[str] = field(default_factory=list)
     compensation_requested: bool = False
     compensation_started: bool = False
     pivot: bool = False
     cause: Cause | None = None
     stuck: journal.SagaStuck | None = None
     ended_at: datetime | None = None
+    parent: journal.Parent | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:
@@ -111,8 +77,12 @@ class SagaSummary:
         return self.at_rest or self.parked
 
     def idle_for(self, run: int) -> bool:
-        """Whether the run numbered `run` has nothing to do: another one is named, or the saga is at rest."""
-        return run != self.named_run or self.at_rest
+        """Whether the run numbered `run` has nothing to do: another one is named, or none."""
+        return run != self.named_run or self.at_rest or self.asleep
+
+    def waits_for(self, signal: str) -> bool:
+        """Whether the saga is parked until this signal comes."""
+        return self.parked and signal in self.signals_awaited
 
     def apply(self, entry: Event, version: int, at: datetime) -> None:
         """Take in the entry that was recorded as `version` at the database's time `at`."""
@@ -121,7 +91,7 @@ class SagaSummary:
         run = getattr(entry, "run", None)
         if run is not None and not isinstance(entry, journal.RunStarted):
             self.named_run = run
-            self.parked = False
+            self.parked = self.asleep = False
         _evolve_saga(self, entry, at)
 
 
@@ -133,7 +103,16 @@ class SagaState(SagaSummary):
     request_id: UUID
     actor: str | None
     steps: dict[str, StepState] = field(default_factory=dict)
-    values: dict[int, str] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)
+    tags: set[str] = field(default_factory=set)
+    signals: list[Signal] = field(default_factory=list)
+    signal_data: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    signal_times: deque[datetime] = field(default_factory=lambda: deque(maxlen=SIGNAL_TIMES_KEPT))
+    requested: journal.CompensationRequested | None = None
+    abandoned: journal.SagaAbandoned | None = None
+    execution: str | None = None
+    began_at_version: int = 1
+    round: int = 1
     requests: int = 0
     result: Any = None
 
@@ -141,28 +120,103 @@ class SagaState(SagaSummary):
     def outcomes(self) -> int:
         """How many steps have come to an outcome, and what operators asked for: what counts as progress."""
         forward = sum(step.outcome_version is not None for step in self.steps.values())
-        back = sum(step.undo.status == "compensated" for step in self.steps.values())
+        back = sum(step.undo.status in ("compensated", "skipped") for step in self.steps.values())
         return forward + back + self.requests
 
-    def plan(self) -> list[StepState]:
-        """The steps that compensation still has to undo, in its order."""
-        left = (step for step in self.steps.values() if step.to_compensate)
+    @property
+    def undo_to(self) -> str | None:
+        """The step that the undoing stops before; None when all is undone."""
+        return self.requested.to_step if self.requested else None
+
+    @property
+    def length(self) -> int:
+        """Entries since the saga began, or began anew."""
+        return self.version - self.began_at_version + 1
+
+    def plan(self, to_step: str | None = None) -> list[StepState]:
+        """The steps that compensation still has to undo, in its order: all, or those after `to_step`."""
+        kept = step_order(to_step) if to_step else ()
+        left = (step for step in self.steps.values() if step.to_compensate and step.order > kept)
         return sorted(left, key=lambda step: step.order, reverse=True)
 
+    def left(self) -> list[StepState]:
+        """The steps whose effect stays though the saga was undone as far as it could be."""
+        return [step for step in self.in_order() if step.has_effect and _stays(step)]
+
+    def in_order(self) -> list[StepState]:
+        """The steps in the order of the program."""
+        return sorted(self.steps.values(), key=lambda step: step.order)
+
+    def waits_on(self, step: str) -> bool:
+        """Whether the child of `step` has yet to end, or to be undone."""
+        known = self.steps[step]
+        return known.undo.status == "compensating" if self.compensating else known.status == "started"
+
+    def next_signal(self, name: str) -> Signal | None:
+        """The oldest signal of this name that no step has taken."""
+        return next((signal for signal in self.signals if signal.name == name), None)
+
     def apply(self, entry: Event, version: int, at: datetime) -> None:
+        stuck = self.stuck
         SagaSummary.apply(self, entry, version, at)
-        if step := getattr(entry, "step", None):
-            _evolve_step(self, step, entry, at)
+        evolve_step(self.steps, entry, version, at, round=self.round, past_pivot=self.pivot)
+        self._evolve_function(entry, at)
+        match entry:
+            case journal.RunStarted(execution=execution):
+                self.execution = execution
+            case journal.SagaAbandoned():
+                self.abandoned = entry
+            case journal.CompensationRequested():
+                self.requested = entry
+                self._try_anew(at)
+            case journal.RetryRequested() | journal.StepSkipped():
+                self._try_anew(at)
+            case journal.Resumed():
+                self._try_anew(at)
+                if stuck is not None and stuck.reason == "undone-to-step":
+                    self._begin_after(stuck.step)
+            case journal.Continued(input=again):
+                self.input, self.began_at_version = again, version
+                self._begin_after(None)
+                self.values, self.tags = {}, set()
+
+    def _evolve_function(self, entry: Event, at: datetime) -> None:
+        """What the function has got, besides its steps."""
         match entry:
             case journal.SagaCompleted(result=result):
                 self.result = result
             case journal.ValueRecorded(index=index, value=value):
                 self.values[index] = value
-            case journal.CompensationRequested():
-                self.requests += 1
-                for step in self.plan():
-                    if step.undo.status == "failed":  # its retries count anew from a request
-                        step.undo.status, step.undo.attempts = "pending", 0
+            case journal.Tagged(index=index):
+                self.tags.add(index)
+            case journal.SignalReceived(signal=name, id=signal_id, data=data):
+                self.signals.append(Signal(name, signal_id, data, at))
+                self.signal_data[signal_id] = (name, data)
+                self.signal_times.append(at)
+            case journal.StepSucceeded(signal=taken) if taken is not None:
+                self.signals = [signal for signal in self.signals if signal.id != taken]
+
+    def _try_anew(self, at: datetime) -> None:
+        """An operator has decided: waits for the next attempt end now, and attempts count anew."""
+        self.requests += 1
+        for step in self.steps.values():
+            step.retry_at = at if step.retry_at else None
+            step.undo.retry_at = at if step.undo.retry_at else None
+            if step.undo.status == "failed":
+                step.undo.status, step.undo.attempts = "pending", 0
+
+    def _begin_after(self, step: str | None) -> None:
+        """Forget the steps after `step`, or all: the function asks for them again, as new ones."""
+        kept = step_order(step) if step else ()
+        self.steps = {number: each for number, each in self.steps.items() if each.order <= kept}
+        self.round += 1
+        self.requested = None
+
+
+def _stays(step: StepState) -> bool:
+    if step.undo.status in ("failed", "skipped"):
+        return True
+    return step.past_pivot and not step.can_be_undone
 
 
 def summarise(event: RecordedEvent, summary: SagaSummary | None) -> SagaSummary:
@@ -215,21 +269,24 @@ def _identity(event: RecordedEvent, entry: journal.SagaRequested) -> dict[str, A
         "correlation_id": event.metadata.get("correlation_id", ""),
         "requested_at": event.recorded_at,
         "updated_at": event.recorded_at,
+        "parent": entry.parent,
+        "attributes": dict(entry.attributes),
     }
 
 
 def _evolve_saga(state: SagaSummary, entry: Event, at: datetime) -> None:
     match entry:
-        case journal.RunNamed():
-            state.status = "compensating" if state.compensating else "queued"
         case journal.RunStarted():
             state.status = "compensating" if state.compensating else "running"
-            state.parked = False
+            state.parked = state.asleep = False
         case journal.PivotReached():
             state.pivot = True
-        case journal.Parked(delay_seconds=delay):
-            state.parked, state.parked_until = True, at + timedelta(seconds=delay)
-            state.status = "compensating" if state.compensating else "waiting"
+        case journal.Tagged(attributes=attributes):
+            state.attributes.update(attributes)
+        case journal.Parked():
+            _park(state, entry, at)
+        case journal.Continued(saga_version=version):
+            state.pivot, state.saga_version, state.status = False, version, "queued"
         case journal.CompensationRequested(reason=reason):
             state.compensation_requested = True
             state.cause = state.cause or Cause(code="requested", detail=reason)
@@ -238,69 +295,32 @@ def _evolve_saga(state: SagaSummary, entry: Event, at: datetime) -> None:
             state.compensation_started, state.cause = True, cause
             state.status = "compensating"
         case journal.SagaStuck():
-            state.stuck, state.status = entry, "stuck"
-        case journal.SagaCompleted():
-            state.status, state.ended_at = "completed", at
-        case journal.SagaCompensated():
-            state.status, state.ended_at = "compensated", at
+            _stop(state, entry)
+        case journal.SagaCompleted() | journal.SagaCompensated() | journal.SagaAbandoned():
+            state.status, state.ended_at = _ENDS[type(entry)], at
+        case _ if getattr(entry, "run", None) is not None and not isinstance(entry, journal.SagaRequested):
+            state.status = "compensating" if state.compensating else "queued"
     if state.status != "stuck":
         state.stuck = None
 
 
-def _evolve_step(state: SagaState, number: str, entry: Event, at: datetime) -> None:
-    match entry:
-        case journal.StepStarted():
-            step = _step(state, entry, "call", entry.argument, at)
-            step.status, step.attempts, step.retry_at = "started", entry.attempt, None
-            step.deadline = at + timedelta(seconds=entry.timeout_seconds)
-            step.compensation = entry.compensation
-        case journal.StepSucceeded():
-            step = _step(state, entry, entry.kind, entry.command, at)
-            step.stream, step.first_version, step.last_version = (
-                entry.stream,
-                entry.first_version,
-                entry.last_version,
-            )
-            step.result = entry.result
-            step.compensation = step.compensation or entry.compensation
-            _settle(step, "succeeded", state.version, at)
-        case journal.StepRejected():
-            step = _step(state, entry, entry.kind, entry.command, at)
-            step.stream, step.error = entry.stream, entry.reason
-            step.rejection = Cause(code=entry.code, detail=entry.reason, step=number, data=entry.data)
-            _settle(step, "rejected", state.version, at)
-        case journal.StepFailed(error=error, retry_in_seconds=wait):
-            step = state.steps[number]
-            step.error = error
-            step.retry_at = at + timedelta(seconds=wait) if wait is not None else None
-            step.deadline = at
-            if wait is None:
-                _settle(step, "failed", state.version, at)
-        case journal.CompensationAttempted(attempt=attempt):
-            undo = state.steps[number].undo
-            undo.status, undo.attempts, undo.retry_at = "compensating", attempt, None
-        case journal.StepCompensated():
-            state.steps[number].undo.status = "compensated"
-        case journal.CompensationFailed(error=error, attempt=attempt, retry_in_seconds=wait):
-            undo = state.steps[number].undo
-            undo.error, undo.attempts = error, attempt
-            undo.retry_at = at + timedelta(seconds=wait) if wait is not None else None
-            undo.status = "compensating" if wait is not None else "failed"
+_ENDS: dict[type[Event], SagaStatus] = {
+    journal.SagaCompleted: "completed",
+    journal.SagaCompensated: "compensated",
+    journal.SagaAbandoned: "abandoned",
+}
 
 
-AnyOutcome = journal.StepStarted | journal.StepSucceeded | journal.StepRejected
+def _stop(state: SagaSummary, entry: journal.SagaStuck) -> None:
+    state.stuck, state.status = entry, "stuck"
+    if entry.reason == "undone-to-step":  # what was asked for is done: the saga may go forward again
+        state.compensation_requested = state.compensation_started = False
+        state.cause = None
 
 
-def _step(
-    state: SagaState, entry: AnyOutcome, kind: journal.StepKind, asked: dict[str, Any], at: datetime
-) -> StepState:
-    """The step of the entry, new if this is its first one."""
-    return state.steps.setdefault(
-        entry.step, StepState(step=entry.step, name=entry.name, kind=kind, asked=asked, started_at=at)
-    )
-
-
-def _settle(
-    step: StepState, status: Literal["succeeded", "rejected", "failed"], version: int, at: datetime
-) -> None:
-    step.status, step.outcome_version, step.ended_at, step.retry_at = status, version, at, None
+def _park(state: SagaSummary, entry: journal.Parked, at: datetime) -> None:
+    delay = entry.delay_seconds
+    state.parked, state.asleep = True, entry.run is None
+    state.parked_until = None if delay is None else at + timedelta(seconds=delay)
+    state.signals_awaited, state.children_awaited = entry.signals, entry.children
+    state.status = "compensating" if state.compensating else "waiting"

@@ -15,7 +15,7 @@ from workflows.saga.definition import Nothing
 from workflows.saga.errors import Halted, SagaMisuse, StepRefused
 from workflows.saga.execution import Execution, dump
 from workflows.saga.journal import StoredCompensation
-from workflows.saga.state import StepState
+from workflows.saga.step_state import StepState
 from workflows.saga.writer import Scope
 
 CommandCompensation = Command | Callable[[list[Any]], Command] | Nothing

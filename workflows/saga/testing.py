@@ -202,7 +202,13 @@ class MemoryService:
         store = PatientStore(self.store, stopping=lambda: self.stopping)
         handler = CommandHandler(store, self._refusing)
         return Runner(
-            store, handler, self.registry, "test", self.margin_seconds, stopping=lambda: self.stopping
+            store,
+            handler,
+            self.registry,
+            "test",
+            self.margin_seconds,
+            stopping=lambda: self.stopping,
+            clock=self.now,
         )
 
     async def outcome(self, saga_id: str = "s1") -> Outcome:
@@ -222,8 +228,12 @@ class MemoryService:
         return Outcome(
             saga,
             entries,
-            commands=[asked[e.step] for e in entries if isinstance(e, journal.StepSucceeded)],
-            compensations=[undo[e.step] for e in entries if isinstance(e, journal.StepCompensated)],
+            commands=[
+                asked[e.step] for e in entries if isinstance(e, journal.StepSucceeded) and e.step in asked
+            ],
+            compensations=[
+                undo[e.step] for e in entries if isinstance(e, journal.StepCompensated) and e.step in undo
+            ],
         )
 
     async def stream(self, stream: str) -> list[RecordedEvent]:

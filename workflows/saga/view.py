@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from workflows.saga.journal import Cause
-from workflows.saga.state import SagaState, SagaStatus, StepState
+from workflows.saga.journal import Cause, Parent
+from workflows.saga.state import SagaState, SagaStatus
+from workflows.saga.step_state import StepState, UndoStatus
 
 StepStatus = Literal[
     "started", "succeeded", "rejected", "failed", "compensating", "compensated", "skipped", "in-doubt"
@@ -17,9 +18,10 @@ class CompensationView(BaseModel):
     """What undoes a step, and how far that has come."""
 
     name: str
-    status: Literal["pending", "compensating", "compensated", "failed"]
+    status: UndoStatus
     attempts: int
     error: str | None
+    retry_at: datetime | None
 
 
 class StepView(BaseModel):
@@ -37,6 +39,7 @@ class StepView(BaseModel):
     retry_at: datetime | None
     error: str | None
     result: Any
+    saga_id: str | None
     compensation: CompensationView | None
 
 
@@ -47,6 +50,30 @@ class StuckView(BaseModel):
     error: str
     step: str | None
     traceback: str | None
+
+
+class RequestView(BaseModel):
+    """Who asked for the saga to be undone, and how far."""
+
+    actor: str
+    reason: str
+    to_step: str | None
+    force: bool
+
+
+class LeftView(BaseModel):
+    """A step whose effect stayed."""
+
+    step: str
+    name: str
+
+
+class WaitView(BaseModel):
+    """What a parked saga waits for: the first of these. `until` is null when there is no deadline."""
+
+    until: datetime | None
+    signals: list[str]
+    children: list[str]
 
 
 class SagaView(BaseModel):
@@ -65,6 +92,13 @@ class SagaView(BaseModel):
     updated_at: datetime
     ended_at: datetime | None
     resumes_at: datetime | None
+    waits_for: WaitView | None
+    parent: Parent | None
+    attributes: dict[str, str]
+    requested: RequestView | None
+    left: list[LeftView]
+    signals: list[str]
+    journal_version: int
     steps: list[StepView]
     links: dict[str, str]
 
@@ -88,8 +122,23 @@ def view(state: SagaState) -> SagaView:
         updated_at=state.updated_at,
         ended_at=state.ended_at,
         resumes_at=state.parked_until if state.parked else None,
-        steps=[_step_view(state, step) for step in sorted(state.steps.values(), key=lambda s: s.order)],
+        waits_for=_wait_view(state) if state.parked else None,
+        parent=state.parent,
+        attributes=state.attributes,
+        requested=RequestView(**state.requested.model_dump()) if state.requested else None,
+        left=[LeftView(**left.model_dump()) for left in state.abandoned.left] if state.abandoned else [],
+        signals=[signal.name for signal in state.signals],
+        journal_version=state.version,
+        steps=[_step_view(state, step) for step in state.in_order()],
         links={"self": root, "journal": f"/streams/saga-{state.saga_id}", "compensate": f"{root}/compensate"},
+    )
+
+
+def _wait_view(state: SagaState) -> WaitView:
+    return WaitView(
+        until=state.parked_until,
+        signals=state.signals_awaited,
+        children=[state.steps[step].child or "" for step in state.children_awaited],
     )
 
 
@@ -108,17 +157,27 @@ def _step_view(state: SagaState, step: StepState) -> StepView:
         retry_at=step.retry_at,
         error=step.error,
         result=step.result,
+        saga_id=step.child,
         compensation=CompensationView(
-            name=stored.name, status=undo.status, attempts=undo.attempts, error=undo.error
+            name=stored.name if stored else f"undo {step.child}",
+            status=undo.status,
+            attempts=undo.attempts,
+            error=undo.error,
+            retry_at=undo.retry_at,
         )
-        if stored
+        if step.can_be_undone
         else None,
     )
 
 
 def _status(state: SagaState, step: StepState) -> StepStatus:
-    if step.undo.status in ("compensating", "compensated"):
-        return "compensated" if step.undo.status == "compensated" else "compensating"
-    if step.status == "started" and step.retry_at is None and (state.compensating or state.stuck):
+    if step.undo.status in ("compensating", "compensated", "skipped"):
+        return step.undo.status
+    if (
+        step.kind == "call"
+        and step.status == "started"
+        and step.retry_at is None
+        and (state.compensating or state.stuck)
+    ):
         return "in-doubt"
     return step.status

@@ -28,17 +28,27 @@ from workflows.saga.state import SagaState, catch_up
 RACES_MAX = 100
 
 
-@dataclass
+@dataclass(eq=False)
 class Scope:
-    """Steps that run side by side. When one has failed, or was cut short (`broken`), no other starts."""
+    """Steps and branches that run side by side. When one has failed, or was cut short (`broken`), no other
+    step starts, here or further in. `lost` is set when a branch fails; that of a step is in the journal."""
 
     steps: frozenset[str] = frozenset()
+    parent: "Scope | None" = None
     broken: bool = False
+    lost: bool = False
 
     def failed(self, state: SagaState) -> bool:
-        """Whether the journal knows of a failure among them."""
+        """Whether one of them, or of those around them, has failed."""
         known = (state.steps.get(step) for step in self.steps)
-        return any(step is not None and step.refused_or_failed for step in known)
+        return (
+            self.lost
+            or any(step is not None and step.refused_or_failed for step in known)
+            or (self.parent is not None and self.parent.failed(state))
+        )
+
+    def cut_short(self) -> bool:
+        return self.broken or (self.parent is not None and self.parent.cut_short())
 
 
 ALONE = Scope()
@@ -59,7 +69,8 @@ class JournalWriter:
     _lost: type[Superseded] | type[Overtaken] | None = None
 
     def __post_init__(self) -> None:
-        self.note(journal.RunStarted(run=self.run, execution=self.execution, executor=self.executor))
+        if self.state.execution != self.execution:  # it may have read the journal before
+            self.note(journal.RunStarted(run=self.run, execution=self.execution, executor=self.executor))
 
     def note(self, entry: Event) -> None:
         """Write `entry` with the next append. What is lost with a crash before it had no effect."""
@@ -79,12 +90,14 @@ class JournalWriter:
         forward: bool = False,
         outcome: bool = False,
         scope: Scope = ALONE,
+        guard: Callable[[], None] = lambda: None,
     ) -> Appended:
         """Append `entries` to the journal, with `batches` of other streams, in one transaction.
 
         `forward` entries start something: they are refused once compensation has been requested, or a step
         of `scope` has failed. The `outcome` of a call that was announced is written even while the process
-        is shutting down: whoever goes on need not wait for the call's deadline.
+        is shutting down: whoever goes on need not wait for the call's deadline. `guard` raises when the
+        journal, as it is by now, speaks against the entries.
 
         Raises WrongExpectedVersion when one of `batches` lost, Interrupted, Closed, Outdated, Overtaken,
         Superseded, Stopping.
@@ -96,6 +109,7 @@ class JournalWriter:
                     raise Stopping
                 if forward:
                     self.check_open(scope)
+                guard()
                 new = [*self._unwritten, *entries]
                 try:
                     appended = await self._try(new, batches, attachment)
@@ -145,5 +159,5 @@ class JournalWriter:
             # A pivot that was on its way with the next step has not happened.
             self._unwritten = [entry for entry in self._unwritten if isinstance(entry, journal.RunStarted)]
             raise Interrupted
-        if scope.broken or scope.failed(self.state):
+        if scope.cut_short() or scope.failed(self.state):
             raise Closed

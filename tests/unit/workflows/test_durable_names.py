@@ -26,7 +26,13 @@ def durable_names() -> dict[str, Any]:
             f"{entry.__name__} {entry.schema_version}": sorted(entry.model_fields)
             for entry in (*ENTRIES, Cause, StoredCompensation)
         },
-        "sagas": {f"{saga.name} {saga.version}": sorted(saga.input.model_fields) for saga in SAGAS},
+        "sagas": {
+            f"{saga.name} {saga.version}": {
+                "input": sorted(saga.input.model_fields),
+                "signals": {name: sorted(data.model_fields) for name, data in saga.signals.items()},
+            }
+            for saga in SAGAS
+        },
         "calls": {
             definition.call.name: {
                 "argument": sorted(definition.call.argument.model_fields),

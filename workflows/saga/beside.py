@@ -1,0 +1,70 @@
+"""Steps side by side: they fail together, and what is raised is what the journal has first."""
+
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Generic, TypeVar
+
+from domain import Rejected
+from workflows.saga.errors import CallFailed, Closed, RunGivenUp, StepRefused, Waiting
+from workflows.saga.replay import Replay
+from workflows.saga.state import SagaState
+from workflows.saga.writer import Scope
+
+T = TypeVar("T")
+
+
+class Step(Generic[T]):
+    """A step that was asked for: await it, or hand it to `gather`. Its number was given when it was made."""
+
+    def __init__(self, number: str, run: Callable[[Scope | None], Coroutine[Any, Any, T]]) -> None:
+        self.number = number
+        self.run = run
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self.run(None).__await__()
+
+
+class Beside:
+    """The strands of one gather. The strand that gathers goes on when the last of them has ended."""
+
+    def __init__(self, replay: Replay, strands: int) -> None:
+        self._replay = replay
+        self._left = strands
+        replay.fork(strands)
+
+    async def run(self, step: Step[T], scope: Scope) -> T:
+        """One of them; a failure closes the scope for the others, a wait does not."""
+        try:
+            return await step.run(scope)
+        except Waiting:
+            raise
+        except (Rejected, CallFailed):
+            scope.lost = True
+            raise
+        except BaseException:
+            scope.broken = True
+            raise
+        finally:
+            self._left -= 1
+            if self._left:
+                self._replay.end_strand()
+
+
+def first_of(errors: dict[str, BaseException | None], state: SagaState) -> BaseException:
+    """The error that decides: giving up, a bug or an interrupt, the failure recorded first, or the waits."""
+    raised = [error for error in errors.values() if error is not None]
+    for error in raised:
+        if isinstance(error, RunGivenUp):
+            return error
+    for error in raised:
+        if not isinstance(error, (Rejected, CallFailed, Waiting, Closed)):
+            return error
+    failures = [error for error in raised if isinstance(error, (Rejected, CallFailed))]
+    if failures:
+        return min(failures, key=lambda failure: _recorded_at(failure, state))
+    return Waiting.any_of([error for error in raised if isinstance(error, Waiting)])
+
+
+def _recorded_at(failure: BaseException, state: SagaState) -> float:
+    """The version of the step that failed; a refusal that no step made comes after those."""
+    step = state.steps.get(failure.step) if isinstance(failure, (StepRefused, CallFailed)) else None
+    return step.outcome_version if step and step.outcome_version else float("inf")

@@ -1,0 +1,158 @@
+"""Child sagas: requested by a step of their parent, and telling it of their end.
+
+The request of the child and the parent's entry are one append; so are the child's end and the news of it in
+the parent's journal. A parent waits parked. It is told of an end only: a child that is stuck waits for its
+operator, and its parent with it.
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any
+
+from pydantic import BaseModel
+
+from domain import Event
+from eventstore import NO_STREAM, AppendRefused, Batch, EventStore, WrongExpectedVersion
+from workflows.saga import journal
+from workflows.saga.definition import SAGA_ID, SagaDefinition, checked_saga_id
+from workflows.saga.errors import Waiting
+from workflows.saga.execution import WAIT_IN_MEMORY_SECONDS_MAX, Execution
+from workflows.saga.runs import run_request
+from workflows.saga.state import SagaState, read_state
+from workflows.saga.steps import refused
+from workflows.saga.writer import Scope
+
+RACES_MAX = 30
+RACE_PAUSE_SECONDS_MAX = 0.05
+
+
+@dataclass(frozen=True)
+class ChildRequest:
+    """A child as the saga asks for it."""
+
+    definition: SagaDefinition
+    input: BaseModel
+    child: str | None
+    detached: bool
+
+
+async def start_child(execution: Execution, step: str, request: ChildRequest, scope: Scope) -> Any:
+    """The result of the child; its id when it is detached. Raises Rejected when it was undone, Waiting."""
+    definition = request.definition
+    child = request.child or child_id(execution.state.saga_id, step, execution.state.round)
+    saga_input = request.input.model_dump(mode="json")
+    asked = {"saga_id": child, "input": saga_input}
+    known = execution.recorded(step, "child", definition.name, asked)
+    if known is None:
+        await _start(
+            execution,
+            step,
+            definition,
+            journal.ChildStarted(
+                step=step, saga=definition.name, child=child, input=saga_input, detached=request.detached
+            ),
+            scope,
+        )
+        known = execution.state.steps[step]
+    if known.rejection is not None:
+        raise refused(known.rejection)
+    if known.status == "started":
+        raise Waiting(None, f"waits for the end of {child}", children=frozenset({step}))
+    return known.result if request.detached else definition.result.validate_python(known.result)
+
+
+async def _start(
+    execution: Execution, step: str, definition: SagaDefinition, entry: journal.ChildStarted, scope: Scope
+) -> None:
+    state = execution.state
+    requested = journal.SagaRequested(
+        name=definition.name,
+        saga_version=definition.version,
+        input=entry.input,
+        parent=None if entry.detached else journal.Parent(saga_id=state.saga_id, step=step),
+        attributes=definition.attributes_of(definition.input.model_validate(entry.input)),
+    )
+    stream = journal.journal_stream(checked_saga_id(entry.child))
+    batch = Batch(stream, NO_STREAM, [journal.encode(requested, execution.writer.metadata())])
+    run = run_request(definition.name, entry.child, requested.run)
+    try:
+        await execution.writer.append(entry, batches=[batch], attachment=run, forward=True, scope=scope)
+    except (WrongExpectedVersion, AppendRefused):
+        taken = f"the saga id {entry.child} is taken"
+        await execution.writer.append(
+            journal.StepRejected(
+                step=step,
+                name=definition.name,
+                kind="child",
+                command={"saga_id": entry.child, "input": entry.input},
+                reason=taken,
+                code="saga-conflict",
+            ),
+            forward=True,
+            scope=scope,
+        )
+
+
+def child_id(parent: str, step: str, number: int) -> str:
+    """The default id of a child: its parent's and the step; a digest of them when that is too long."""
+    suffix = f".{step}" + (f".{number}" if number > 1 else "")
+    saga_id = parent + suffix
+    return saga_id if SAGA_ID.fullmatch(saga_id) else sha256(parent.encode()).hexdigest() + suffix
+
+
+@dataclass(frozen=True)
+class News:
+    """What goes into the parent's journal in the append of a child's end."""
+
+    batches: list[Batch]
+    attachment: Mapping[str, Any] | None
+
+
+NO_NEWS = News([], None)
+
+
+async def news_of(store: EventStore, state: SagaState, end: Event, taken: int = 0) -> News:
+    """What to tell the parent of `state`; nothing when it has none that is open. DBOS has `taken` runs of
+    which the parent's journal does not know."""
+    parent = await read_state(store, state.parent.saga_id) if state.parent else None
+    if state.parent is None or parent is None or parent.ended:
+        return NO_NEWS
+    step = state.parent.step
+    run = parent.named_run + 1 + taken if parent.parked and step in parent.children_awaited else None
+    told = _told(step, state, end, run)
+    metadata = {"correlation_id": parent.correlation_id, "causation_id": str(parent.request_id)}
+    batch = Batch(journal.journal_stream(parent.saga_id), parent.version, [journal.encode(told, metadata)])
+    attachment = run_request(parent.name, parent.saga_id, run) if run is not None else None
+    return News([batch], attachment)
+
+
+def _told(step: str, state: SagaState, end: Event, run: int | None) -> journal.ChildEnded:
+    if isinstance(end, journal.SagaCompleted):
+        return journal.ChildEnded(
+            step=step, child=state.saga_id, status="completed", result=end.result, run=run
+        )
+    status: Any = "compensated" if isinstance(end, journal.SagaCompensated) else "abandoned"
+    return journal.ChildEnded(step=step, child=state.saga_id, status=status, cause=state.cause, run=run)
+
+
+async def end(execution: Execution, entry: Event, *, forward: bool = False) -> None:
+    """Record the end of the saga, and tell its parent in the same append. Raises Waiting under contention."""
+    taken = 0
+    for _ in range(RACES_MAX):
+        news = await news_of(execution.store, execution.state, entry, taken)
+        try:
+            await execution.writer.append(
+                entry, batches=news.batches, attachment=news.attachment, forward=forward
+            )
+        except WrongExpectedVersion:  # the parent's journal moved: other children end too
+            await asyncio.sleep(random.uniform(0, RACE_PAUSE_SECONDS_MAX))
+        except AppendRefused:
+            taken += 1
+        else:
+            return
+    due = await execution.store.now() + timedelta(seconds=2 * WAIT_IN_MEMORY_SECONDS_MAX)
+    raise Waiting(due, f"the journal of the parent moved under {RACES_MAX} tries")
