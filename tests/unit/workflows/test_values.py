@@ -1,5 +1,7 @@
 """saga.now() and saga.uuid(): recorded, so that a replay gets the same."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from tests.unit.workflows.toys import Order, do, service_of
@@ -12,7 +14,7 @@ async def test_a_replay_gets_the_recorded_values(append: int) -> None:
     executions: list[list[str]] = []
 
     async def valuable(saga: Saga, _order: Order) -> list[str]:
-        values = [saga.now().isoformat(), str(saga.uuid())]
+        values = [str(saga.uuid()), str(saga.uuid())]
         executions.append(values)
         await do(saga, "a")
         values.append(str(saga.uuid()))
@@ -28,6 +30,18 @@ async def test_a_replay_gets_the_recorded_values(append: int) -> None:
     assert first[:recorded] == second[:recorded]
     assert set(first[recorded:]).isdisjoint(second[recorded:])
     assert outcome.saga.result == second
+
+
+async def test_the_time_is_that_of_the_first_execution() -> None:
+    async def told(saga: Saga, _order: Order) -> list[str]:
+        before = saga.now()
+        await saga.sleep(timedelta(days=1))
+        return [before.isoformat(), saga.now().isoformat()]
+
+    outcome = await service_of(told).run_saga("saga", Order())
+
+    before, after = map(datetime.fromisoformat, outcome.saga.result)
+    assert after - before >= timedelta(days=1)
 
 
 async def test_values_are_recorded_in_the_append_of_the_next_step() -> None:
