@@ -4,7 +4,8 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Sequence
+import socket
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -12,8 +13,9 @@ from itertools import count
 from typing import Any, Literal
 
 import httpx
+import psycopg
 
-from app import runtime
+from app import runtime, server
 from app.executors import Reconciler, lease, reconciler, supervisor
 from app.readmodels.sagas import SagaProjection
 from eventstore import Appended, Batch
@@ -142,6 +144,11 @@ class ShortCalls:
         runtime.Runner = partial(Runner, margin_seconds=self.margin_seconds)  # type: ignore[attr-defined, assignment]
 
 
+def short_patience() -> None:
+    """A server that ends soon cuts what does not come to its end."""
+    runtime.STOP_SECONDS = server.STOP_SECONDS_MAX = 1  # type: ignore[misc]
+
+
 @dataclass(frozen=True)
 class EagerScans:
     """What looks after lost runs looks often, and soon thinks that a run is lost."""
@@ -166,6 +173,18 @@ class ShortLease:
     def __call__(self) -> None:
         lease.PING_SECONDS = self.seconds / 4  # type: ignore[misc]
         lease._SESSION = f"set idle_session_timeout = '{self.seconds}s'"  # type: ignore[misc]
+
+
+def use_descriptors_again() -> None:
+    """As in a busy process: the descriptor of a closed connection is at once that of another, silent one."""
+    close: Callable[[psycopg.Connection[Any]], None] = psycopg.Connection.close
+    others: list[tuple[socket.socket, socket.socket]] = []
+
+    def closing(connection: psycopg.Connection[Any]) -> None:
+        close(connection)
+        others.append(socket.socketpair())
+
+    psycopg.Connection.close = closing  # type: ignore[method-assign, assignment]
 
 
 def serve_more_sagas() -> None:

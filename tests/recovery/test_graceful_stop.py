@@ -16,7 +16,7 @@ from app.database import MIGRATION_LOCK
 from tests.acceptance import server as acceptance
 from tests.acceptance.server import until
 from tests.conftest import Database, PrivateServer
-from tests.recovery.faults import ShortCalls
+from tests.recovery.faults import ShortCalls, short_patience, use_descriptors_again
 from tests.recovery.launcher import Server, serving, starting
 from tests.recovery.shop import (
     Look,
@@ -72,7 +72,8 @@ def test_answers_that_do_not_come_cost_the_other_orders_nothing_and_count_as_no_
 ) -> None:
     """Their runs are cut, handed over, and go on at once."""
     look = Look(database)
-    with serving(database, ShortCalls(seconds=7)) as server, httpx.Client(base_url=server.url) as http:
+    faults = ShortCalls(seconds=8), short_patience
+    with serving(database, *faults) as server, httpx.Client(base_url=server.url) as http:
         open_shop(http)
         behave(http, mode="slow", delay_ms=NEVER_MS, times=HELD)
         held = [place(http, order(f"held-{number}")) for number in range(HELD)]
@@ -85,6 +86,14 @@ def test_answers_that_do_not_come_cost_the_other_orders_nothing_and_count_as_no_
     assert look.rows("select data from eventstore.events where type = 'CompensationStarted'") == []
     assert_all_complete(database, [*sagas, *held])
     assert look.rows("select * from saga.attempts") == []
+
+
+def test_no_thread_of_a_server_that_ends_waits_for_a_connection_that_another_has_closed(
+    database: Database,
+) -> None:
+    """It would wait for the descriptor's number, which may mean something else by then."""
+    with serving(database, use_descriptors_again) as server:
+        stop_in_time(server)
 
 
 def assert_all_complete(database: Database, sagas: list[str]) -> None:
@@ -119,7 +128,7 @@ def test_a_server_ends_in_time_while_its_database_is_away(private_server: Privat
     urls = private_server.urls
     database = Database("saga", url=urls.app, owner_url=urls.owner, admin_url=urls.owner)
     look = Look(database)
-    with serving(database) as server, httpx.Client(base_url=server.url, timeout=60) as http:
+    with serving(database, ShortCalls()) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         open_shop(http)
         behave(http, mode="slow", delay_ms=500)
         sagas = place_all(http, 20)
@@ -153,7 +162,10 @@ def test_a_server_ends_in_time_while_its_database_hangs(private_server: PrivateS
     """Connections stand and nobody answers: what waits for an answer is left behind."""
     urls = private_server.urls
     database = Database("saga", url=urls.app, owner_url=urls.owner, admin_url=urls.owner)
-    with serving(database, end_soon) as server, httpx.Client(base_url=server.url, timeout=60) as http:
+    with (
+        serving(database, ShortCalls(), end_soon) as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
         open_shop(http)
         behave(http, mode="slow", delay_ms=500)
         sagas = place_all(http, 20)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.acceptance.server import until
 from tests.conftest import Database
-from tests.recovery.faults import ShortCalls
+from tests.recovery.faults import ShortCalls, short_patience
 from tests.recovery.launcher import serving
 from tests.recovery.shop import (
     Carrier,
@@ -31,7 +31,7 @@ def test_calls_that_do_not_end_are_cut_and_made_again_by_the_next_server(
 ) -> None:
     look, calls, orders = Look(database), ShortCalls(seconds=7), 10
     with (
-        serving(database, calls, SAGA_CARRIER_URL=carrier.url) as server,
+        serving(database, calls, short_patience, SAGA_CARRIER_URL=carrier.url) as server,
         httpx.Client(base_url=server.url) as http,
     ):
         open_shop(http)

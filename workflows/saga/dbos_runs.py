@@ -27,6 +27,8 @@ ACTIVE: Final = ["ENQUEUED", "DELAYED", "PENDING"]
 DBOS_THREADS: Final = 4
 DBOS_CONNECTIONS: Final = 8
 HAND_OVER_SECONDS_MAX: Final = 2.0
+LISTENER_SECONDS: Final = 0.1
+"""How often the thread that stands in for DBOS's listener looks whether it should end."""
 LIST_LIMIT: Final = 20_000
 """More than any executor has slots."""
 
@@ -76,6 +78,10 @@ class DbosRuns:
             "executor_id": self.executor_id,
             "application_version": APPLICATION_VERSION,
             "max_executor_threads": DBOS_THREADS,
+            # No run waits for a notification. DBOS ends its listener by closing the connection under it; when
+            # the descriptor's number is used again at once the thread waits on, and DBOS ten seconds for it.
+            "use_listen_notify": False,
+            "notification_listener_polling_interval_sec": LISTENER_SECONDS,
             "run_migrations": False,
             "log_level": "WARNING",
         }
