@@ -65,6 +65,32 @@ async def append_by_hand(
     return int(result["position"])
 
 
+async def end_sessions(admin: AsyncConnection[Any]) -> None:
+    """End all sessions of the application. Waits: a backend that has only got the signal may serve one more
+    call."""
+    ended = await value(
+        admin,
+        """
+        select bool_and(pg_terminate_backend(pid, 10000)) from pg_stat_activity
+         where usename = 'saga_app' and datname = current_database()
+        """,
+    )
+    assert ended
+
+
+@asynccontextmanager
+async def away(admin: AsyncConnection[Any]) -> AsyncIterator[None]:
+    """Meanwhile the application has no session in the database of `admin` and gets none."""
+    limit = sql.SQL("alter database {} connection limit {}")
+    database = sql.Identifier(admin.info.dbname)
+    await admin.execute(limit.format(database, sql.Literal(0)))
+    try:
+        await end_sessions(admin)
+        yield
+    finally:
+        await admin.execute(limit.format(database, sql.Literal(-1)))
+
+
 async def value(connection: AsyncConnection[Any], query: LiteralString, *parameters: Any) -> Any:
     """The one value that `query` gives."""
     row = await (await connection.execute(query, parameters)).fetchone()

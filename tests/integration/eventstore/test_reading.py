@@ -6,19 +6,24 @@ from eventstore import Batch, StoreUnavailable
 from eventstore.connections import store_pool
 from eventstore.postgres import PostgresEventStore
 from tests.conftest import Database
-from tests.integration.eventstore.stores import connect, everything, happened, open_appender, open_store
+from tests.integration.eventstore.stores import (
+    away,
+    connect,
+    end_sessions,
+    everything,
+    happened,
+    open_appender,
+    open_store,
+)
 
 pytestmark = pytest.mark.postgres
-
-KILL = """select pg_terminate_backend(pid) from pg_stat_activity
-           where usename = 'saga_app' and datname = current_database()"""
 
 
 async def test_a_read_survives_connections_that_broke_while_idle(database: Database) -> None:
     async with open_store(database.url) as store, await connect(database.admin_url) as admin:
         await store.append([Batch("x-1", 0, [happened()])])
         assert len(await everything(store.read_all())) == 1
-        await admin.execute(KILL)
+        await end_sessions(admin)
 
         assert len(await everything(store.read_stream("x-1"))) == 1
 
@@ -36,11 +41,7 @@ async def test_a_read_breaks_off_between_pages_and_not_silently(
         await store.append([Batch("x-1", 0, [happened() for _ in range(5)])])
         reading = store.read_stream("x-1")
         assert (await anext(reading)).version == 1
-        await admin.execute("alter role saga_app nologin")
-        try:
-            await admin.execute(KILL)
+        async with away(admin):
             assert (await anext(reading)).version == 2
             with pytest.raises(StoreUnavailable):
                 await anext(reading)
-        finally:
-            await admin.execute("alter role saga_app login")
