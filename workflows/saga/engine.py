@@ -188,7 +188,7 @@ class SagaEngine:
             run = getattr(entry, "run", None)
             stream = journal.journal_stream(saga_id)
             own = Batch(stream, state.version, [journal.encode(entry, metadata)])
-            news = await news_of(self.store, state, entry) if _ends(entry) else NO_NEWS
+            news = await news_of(self.store, state, entry, taken) if _ends(entry) else NO_NEWS
             named = run_request(state.name, saga_id, run) if run is not None else news.attachment
             try:
                 await self.store.append([own, *news.batches], attachment=named)

@@ -73,11 +73,23 @@ def compensate(
 
 def retry(state: SagaState, next_run: int, *, actor: str, reason: str) -> Event:
     """Try now what waits for its next attempt, or anew what made the saga stuck. Raises NotPossible."""
+    if state.parked and not _waits_for_attempt(state):
+        raise NotPossible("nothing waits for another attempt, but for a signal, a child or a time of its own")
     if not state.parked and state.status != "stuck":
         raise NotPossible(f"nothing waits for another attempt: the saga is {state.status}")
     if state.status == "stuck" and state.stuck is not None and state.stuck.reason == "undone-to-step":
         raise NotPossible("it was undone as asked: resume it, compensate it, or abandon it")
     return journal.RetryRequested(actor=actor, reason=reason, run=next_run)
+
+
+def _waits_for_attempt(state: SagaState) -> bool:
+    steps = state.steps.values()
+    if any(step.retry_at or step.undo.retry_at for step in steps):
+        return True
+    waits = any(step.kind in ("receive", "sleep", "child") and step.status == "started" for step in steps)
+    return not (
+        waits or state.children_awaited
+    )  # else it is parked under contention, or until a doubt is resolved
 
 
 def resume(state: SagaState, next_run: int, *, actor: str, reason: str) -> Event:

@@ -167,7 +167,7 @@ class SagaState(SagaSummary):
             case journal.SagaAbandoned():
                 self.abandoned = entry
             case journal.CompensationRequested():
-                self.requested = entry
+                self.requested, self.abandoned = entry, None
                 self._try_anew(at)
             case journal.RetryRequested() | journal.StepSkipped():
                 self._try_anew(at)

@@ -153,9 +153,11 @@ def _evolve_forward(step: StepState, entry: Event, version: int, at: datetime) -
 def _evolve_child(step: StepState, entry: journal.ChildEnded, version: int, at: datetime) -> None:
     """The end of a child: the outcome of its step, or of the step's compensation, or of both."""
     asked_to_undo = step.undo.status == "compensating"
-    if entry.status == "completed":
+    if entry.status == "completed" and step.status == "started":
         step.result = entry.result
         step.settle("succeeded", version, at)
+    elif entry.status == "completed":
+        step.undo = Undo()  # it was undone by its operator, and went forward again
     elif step.status == "started" and not asked_to_undo:
         said = f": {entry.cause.detail}" if entry.cause else ""
         step.error = f"{entry.child} was {entry.status}{said}"
