@@ -6,6 +6,7 @@ EventStoreError
 ├── AppendRefused          the append function refused the attachment
 ├── InvalidAppend          the append breaks a rule of its own; retrying is useless
 ├── StoreUnavailable       the database did not answer in time; the append may or may not have happened
+├── PoisonEvent            a subscription's handler cannot handle an event
 └── UnsafeReader           this connection cannot compute a safe position
 """
 
@@ -46,3 +47,10 @@ class StoreUnavailable(EventStoreError):
 
 class UnsafeReader(EventStoreError):
     """A safe position needs READ COMMITTED on the primary: a standby or an old snapshot would skip events."""
+
+
+class PoisonEvent(EventStoreError):
+    """The handler of a subscription cannot handle an event. It waits before it for a handler that can."""
+
+    def __init__(self, event_type: str, position: int, error: Exception) -> None:
+        super().__init__(f"{event_type} at position {position}: {type(error).__name__}: {error}")
