@@ -1,6 +1,6 @@
 """The composition root: the only place that knows the concrete classes. Builds everything, closes in reverse.
 
-database -> migrations -> pools -> store -> lease -> DBOS -> supervisor, reconciler, projections
+database -> migrations -> pools -> store -> lease -> DBOS -> supervisor, reconciler, followers of the log
 """
 
 import asyncio
@@ -25,14 +25,17 @@ from domain import Catalog
 from domain.aggregates import CATALOG
 from eventstore.appender import Appender
 from eventstore.connections import Pool, store_pool
+from eventstore.following import Follower
 from eventstore.postgres import PostgresEventStore
 from eventstore.projections import ProjectionRunner
+from eventstore.subscriptions import Subscription
 from workflows.carrier import Carrier
 from workflows.saga import Registry, SagaEngine
 from workflows.saga.commands import CommandHandler
 from workflows.saga.dbos_runs import DbosRuns
 from workflows.saga.patience import PatientStore
 from workflows.saga.runner import Runner
+from workflows.saga.starter import Starter
 from workflows.sagas import SAGAS
 
 STOP_SECONDS: Final = 5.0
@@ -43,6 +46,21 @@ EXIT_RESTART: Final = 75
 """EX_TEMPFAIL: the lease was lost; whoever supervises this process should start it again."""
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Commits:
+    """Wakes those who follow the log: each has an event of its own, which it clears when it looks."""
+
+    _events: list[asyncio.Event] = field(default_factory=list)
+
+    def event(self) -> asyncio.Event:
+        self._events.append(asyncio.Event())
+        return self._events[-1]
+
+    def tell(self, _position: int) -> None:
+        for event in self._events:
+            event.set()
 
 
 @dataclass
@@ -59,6 +77,7 @@ class Runtime:
     catalog: Catalog
     sagas: SagaList
     projection: ProjectionRunner
+    subscriptions: list[Subscription]
     lease: Lease
     runs: DbosRuns
     supervisor: Supervisor
@@ -83,9 +102,9 @@ class Runtime:
         }
 
     def lagging(self) -> dict[str, str]:
-        """Read models that cannot go on. One is no reason to take every server out of service."""
-        trouble = self.projection.trouble
-        return {"sagas": trouble} if trouble else {}
+        """Followers of the log that cannot go on. One is no reason to take every server out of service."""
+        followers: list[Follower] = [self.projection, *self.subscriptions]
+        return {follower.name: follower.trouble for follower in followers if follower.trouble}
 
     async def end_runs(self) -> None:
         """Take no more runs, and let those under way come to their next append, where the flag ends them.
@@ -124,17 +143,22 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
     pool = await stack.enter_async_context(store_pool(urls.app, settings.database_connections))
     appender_pool = await stack.enter_async_context(store_pool(urls.app, 1))
     stopping = asyncio.Event()
-    committed = asyncio.Event()
-    appender = Appender(
-        appender_pool, function=("saga", "append_items"), on_commit=lambda _position: committed.set()
-    )
+    commits = Commits()
+    appender = Appender(appender_pool, function=("saga", "append_items"), on_commit=commits.tell)
     stack.push_async_callback(appender.close, APPENDS_SECONDS)
     store = PostgresEventStore(pool, appender)
     carrier_url = settings.carrier_url or _sandbox_url(settings)
     client = await stack.enter_async_context(httpx.AsyncClient(base_url=carrier_url, timeout=None))
     registry = Registry(SAGAS, Carrier(client).calls())
     engine = SagaEngine(store, registry)
-    projection = ProjectionRunner(pool, store, SagaProjection(), committed)
+    projection = ProjectionRunner(pool, store, SagaProjection(), commits.event())
+    starters = [Starter(engine, CATALOG, definition) for definition in registry if definition.on]
+    # A connection for each while it handles events, out of the way of what its handler needs.
+    leaders = await stack.enter_async_context(store_pool(urls.app, max(1, len(starters))))
+    subscriptions = [
+        Subscription(leaders, store, starter.name, starter, starter.from_start, commits.event())
+        for starter in starters
+    ]
     lease = await Lease.take(urls.direct)
     stack.push_async_callback(lease.release)
     patient = PatientStore(store, stopping.is_set)
@@ -158,6 +182,7 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
         catalog=CATALOG,
         sagas=sagas,
         projection=projection,
+        subscriptions=subscriptions,
         lease=lease,
         runs=runs,
         supervisor=Supervisor(pool, lease, runs, engine),
@@ -176,6 +201,9 @@ async def _start(stack: AsyncExitStack, runtime: Runtime) -> None:
     """Start what runs in the background. Order of the end: supervisor, stopping flag, DBOS, lease."""
     _in_background(stack, _keep_lease(runtime))
     _in_background(stack, runtime.projection.run())
+    for subscription in runtime.subscriptions:
+        await subscription.begin()  # before this server is ready: what happens then is not missed
+        _in_background(stack, subscription.run())
     stack.push_async_callback(runtime.end_runs)
     await runtime.runs.launch()
     supervisor = runtime.supervisor

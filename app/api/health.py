@@ -21,7 +21,9 @@ class Ready(BaseModel):
     status: str = Field(default="ready", examples=["ready"])
     checks: dict[str, str] = Field(examples=[{"database": "ok", "executor": "ok", "lease": "ok"}])
     lagging: dict[str, str] = Field(
-        default_factory=dict, examples=[{}], description="Read models that cannot go on, and why."
+        default_factory=dict,
+        examples=[{}],
+        description="Followers of the log (read models, subscriptions) that cannot go on, and why.",
     )
 
 

@@ -15,6 +15,7 @@ from workflows.saga.definition import (
 )
 from workflows.saga.engine import SagaEngine, Started
 from workflows.saga.errors import CallFailed, Transient
+from workflows.saga.on_event import OnEvent
 from workflows.saga.view import SagaView
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "CallDefinition",
     "CallFailed",
     "CompensatingCall",
+    "OnEvent",
     "Registry",
     "Retry",
     "Saga",

@@ -9,6 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from tenacity import RetryCallState, Retrying, wait_exponential_jitter
 
 from workflows.saga.errors import InvalidSagaId, UnknownSaga
+from workflows.saga.on_event import OnEvent
 
 A = TypeVar("A", bound=BaseModel)
 R = TypeVar("R", bound=BaseModel)
@@ -90,6 +91,7 @@ class SagaDefinition:
 
     `id` makes the default saga id from the input; without it an id is made. `signals` are those that the saga
     can receive, with the type of their data. `attributes` makes its first search attributes from the input.
+    `on` says which events start it.
     """
 
     name: str
@@ -99,6 +101,7 @@ class SagaDefinition:
     id: Callable[[Any], str] | None = None
     signals: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     attributes: Callable[[Any], dict[str, str]] | None = None
+    on: OnEvent[Any] | None = None
 
     def attributes_of(self, saga_input: BaseModel) -> dict[str, str]:
         """The attributes that a saga starts with. Raises ValueError."""

@@ -52,11 +52,12 @@ class SagaEngine:
         saga_id: str | None = None,
         actor: str | None = None,
         correlation_id: str | None = None,
+        causation_id: str | None = None,
     ) -> Started:
         """Request a saga; it is durable, and its first run enqueued, when this returns.
 
-        The same id and input again give the same saga. Raises UnknownSaga, InvalidSagaId, SagaConflict,
-        pydantic.ValidationError.
+        The same id and input again give the same saga. `causation_id` is the event that starts it.
+        Raises UnknownSaga, InvalidSagaId, SagaConflict, pydantic.ValidationError.
         """
         definition = self.registry.saga(name)
         asked = definition.input.model_validate(saga_input)
@@ -67,7 +68,8 @@ class SagaEngine:
             input=asked.model_dump(mode="json"),
             attributes=definition.attributes_of(asked),
         )
-        metadata = {"correlation_id": correlation_id or saga_id} | ({"actor": actor} if actor else {})
+        origin = {"actor": actor, "causation_id": causation_id}
+        metadata = {"correlation_id": correlation_id or saga_id} | {k: v for k, v in origin.items() if v}
         batch = Batch(
             journal.journal_stream(checked_saga_id(saga_id)), NO_STREAM, [journal.encode(entry, metadata)]
         )

@@ -30,6 +30,7 @@ from workflows.saga.errors import RunGivenUp
 from workflows.saga.patience import PatientStore
 from workflows.saga.runner import Runner
 from workflows.saga.runs import run_number
+from workflows.saga.starter import Starter
 from workflows.saga.view import SagaView
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -169,6 +170,13 @@ class MemoryService:
         await self.engine.start(name, saga_input, saga_id=saga_id)
         await self.settle()
         return await self.outcome(saga_id)
+
+    async def deliver(self) -> None:
+        """Hand every event to the sagas that it starts, as their subscriptions do. Again it starts none."""
+        starters = [Starter(self.engine, self._catalog, saga) for saga in self.registry if saga.on]
+        async for event in self.store.read_all():
+            for starter in starters:
+                await starter(event)
 
     async def settle(self) -> None:
         """Execute what is enqueued, skipping the waits, until nothing is."""
