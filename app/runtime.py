@@ -167,9 +167,14 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
     )
     sagas = SagaList(pool)
     # A saga whose definition is gone must still run: to become stuck where a person sees it, to be undone.
-    names = {definition.name for definition in registry} | await sagas.names()
     runs = DbosRuns(
-        urls.app, lease.executor_id, names, runner.run, settings.slots, settings.polling_interval_seconds
+        urls.app,
+        lease.executor_id,
+        registry,
+        names=await sagas.names(),
+        execute=runner.run,
+        slots=settings.slots,
+        polling_interval_seconds=settings.polling_interval_seconds,
     )
     return Runtime(
         settings=settings,

@@ -148,7 +148,7 @@ class Supervisor:
             counted = [await self._count(run, again=False) for run in chunk]
             fresh = list(compress(chunk, counted))
             suspects += [run for run in chunk if run not in fresh]
-            await self.runs.resume([run.run_id for run in fresh])
+            await self.runs.resume(fresh)
         for run in suspects:
             async with self._one_suspect:
                 await self._resume_alone(run)
@@ -160,7 +160,7 @@ class Supervisor:
         It is counted only now: a suspect that never got its turn has not failed once more.
         """
         await self._count(run)
-        await self.runs.resume([run.run_id])
+        await self.runs.resume([run])
         try:
             async with asyncio.timeout(SUSPECT_PATIENCE_SECONDS):
                 while await self.runs.active([run.run_id]):  # noqa: ASYNC110 - it may end in another process
@@ -205,7 +205,7 @@ class Supervisor:
         for run_id, since in list(self._orphans.items()):
             if now - since >= ORPHAN_AGE_SECONDS:
                 await self._count(lost[run_id])
-                await self.runs.resume([run_id])
+                await self.runs.resume([lost[run_id]])
                 del self._orphans[run_id]
                 log.info("orphan resumed", run_id=run_id)
 

@@ -6,7 +6,7 @@ import random
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from itertools import count
@@ -22,7 +22,7 @@ from eventstore import Appended, Batch
 from eventstore.postgres import PostgresEventStore
 from tests.recovery.sagas import MORE_CALLS, MORE_SAGAS
 from workflows.carrier import Carrier
-from workflows.saga import Saga
+from workflows.saga import Limits, Saga
 from workflows.saga.context import Step
 from workflows.saga.journal import journal_stream
 from workflows.saga.runner import Runner
@@ -192,3 +192,8 @@ def serve_more_sagas() -> None:
     SAGAS.extend(MORE_SAGAS)
     calls = Carrier.calls
     Carrier.calls = lambda carrier: [*calls(carrier), *MORE_CALLS]  # type: ignore[method-assign, assignment]
+
+
+def without_limits() -> None:
+    """The sagas as another version of the code defines them."""
+    SAGAS[:] = [replace(definition, limits=Limits()) for definition in SAGAS]

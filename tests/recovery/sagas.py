@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from domain import Command
 from domain.values import Address
 from workflows.carrier import BOOK_CARRIER, CANCEL_BOOKING, BookCarrier, CancelBooking
-from workflows.saga import NOTHING, Call, CallDefinition, Retry, Saga, SagaDefinition
+from workflows.saga import NOTHING, Call, CallDefinition, Limits, Rate, Retry, Saga, SagaDefinition
 
 
 class PatientBooking(Command):
@@ -58,8 +58,18 @@ async def poison(saga: Saga, _: Poison) -> None:
     )
 
 
+def booking(name: str, limits: Limits) -> SagaDefinition:
+    """A patient booking under another name, and with limits."""
+    return SagaDefinition(name, patient_booking, input=PatientBooking, limits=limits)
+
+
 MORE_SAGAS: Final = [
     SagaDefinition("patient-booking", patient_booking, input=PatientBooking),
+    booking("booking-one-at-a-time", Limits(concurrency=1)),
+    booking("booking-two-at-a-time", Limits(concurrency=2)),
+    booking("booking-twice-a-second", Limits(rate=Rate(2, 1.0))),
+    booking("booking-first", Limits(priority=1)),
+    booking("booking-last", Limits(priority=1000)),
     SagaDefinition("poison", poison, input=Poison),
 ]
 MORE_CALLS: Final = [CallDefinition(KILL_THE_PROCESS, kill_the_process)]

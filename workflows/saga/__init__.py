@@ -15,6 +15,7 @@ from workflows.saga.definition import (
 )
 from workflows.saga.engine import SagaEngine, Started
 from workflows.saga.errors import CallFailed, Transient
+from workflows.saga.limits import Limits, Rate
 from workflows.saga.on_event import OnEvent
 from workflows.saga.view import SagaView
 
@@ -24,7 +25,9 @@ __all__ = [
     "CallDefinition",
     "CallFailed",
     "CompensatingCall",
+    "Limits",
     "OnEvent",
+    "Rate",
     "Registry",
     "Retry",
     "Saga",

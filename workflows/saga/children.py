@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from domain import Event
 from eventstore import NO_STREAM, AppendRefused, Batch, EventStore, WrongExpectedVersion
 from workflows.saga import journal
-from workflows.saga.definition import SAGA_ID, SagaDefinition, checked_saga_id
+from workflows.saga.definition import SAGA_ID, Registry, SagaDefinition, checked_saga_id
 from workflows.saga.errors import Waiting
 from workflows.saga.execution import WAIT_IN_MEMORY_SECONDS_MAX, Execution
 from workflows.saga.runs import run_request
@@ -78,7 +78,7 @@ async def _start(
     )
     stream = journal.journal_stream(checked_saga_id(entry.child))
     batch = Batch(stream, NO_STREAM, [journal.encode(requested, execution.writer.metadata())])
-    run = run_request(definition.name, entry.child, requested.run)
+    run = run_request(definition.lane, definition.name, entry.child, requested.run)
     try:
         await execution.writer.append(entry, batches=[batch], attachment=run, forward=True, scope=scope)
     except (WrongExpectedVersion, AppendRefused):
@@ -115,7 +115,9 @@ class News:
 NO_NEWS = News([], None)
 
 
-async def news_of(store: EventStore, state: SagaState, end: Event, taken: int = 0) -> News:
+async def news_of(
+    store: EventStore, registry: Registry, state: SagaState, end: Event, taken: int = 0
+) -> News:
     """What to tell the parent of `state`; nothing when it has none that is open. DBOS has `taken` runs of
     which the parent's journal does not know."""
     parent = await read_state(store, state.parent.saga_id) if state.parent else None
@@ -126,7 +128,8 @@ async def news_of(store: EventStore, state: SagaState, end: Event, taken: int = 
     told = _told(step, state, end, run)
     metadata = {"correlation_id": parent.correlation_id, "causation_id": str(parent.request_id)}
     batch = Batch(journal.journal_stream(parent.saga_id), parent.version, [journal.encode(told, metadata)])
-    attachment = run_request(parent.name, parent.saga_id, run) if run is not None else None
+    lane = registry.lane(parent.name)
+    attachment = run_request(lane, parent.name, parent.saga_id, run) if run is not None else None
     return News([batch], attachment)
 
 
@@ -143,7 +146,7 @@ async def end(execution: Execution, entry: Event, *, forward: bool = False) -> N
     """Record the end of the saga, and tell its parent in the same append. Raises Waiting under contention."""
     taken = 0
     for _ in range(RACES_MAX):
-        news = await news_of(execution.store, execution.state, entry, taken)
+        news = await news_of(execution.store, execution.registry, execution.state, entry, taken)
         try:
             await execution.writer.append(
                 entry, batches=news.batches, attachment=news.attachment, forward=forward

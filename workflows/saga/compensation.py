@@ -111,11 +111,12 @@ async def _ask(execution: Execution, step: StepState, child: SagaState) -> None:
     run = child.named_run + 1 if child.idle else None
     reason = own.cause.detail if own.cause else "its parent is undone"
     request = journal.CompensationRequested(actor=f"saga:{own.saga_id}", reason=reason, run=run)
+    lane = execution.registry.lane(child.name)
     stream = journal.journal_stream(child.saga_id)
     await execution.writer.append(
         attempted,
         batches=[Batch(stream, child.version, [journal.encode(request, execution.writer.metadata())])],
-        attachment=None if run is None else run_request(child.name, child.saga_id, run),
+        attachment=None if run is None else run_request(lane, child.name, child.saga_id, run),
         guard=unless_it_ended,
     )
 

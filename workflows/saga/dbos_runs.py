@@ -6,8 +6,8 @@ DBOS records an Exception as the final ERROR and would never start the run again
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,11 +17,20 @@ from typing import Any, Final
 import psycopg
 import sqlalchemy
 import structlog
-from dbos import DBOS, DBOSClient, DBOSConfig
+from dbos import DBOS, DBOSClient, DBOSConfig, WorkflowStatus
 from uuid_utils.compat import uuid7
 
+from workflows.saga.definition import Registry
 from workflows.saga.errors import RunGivenUp
-from workflows.saga.runs import APPLICATION, APPLICATION_VERSION, QUEUE, run_number, saga_of
+from workflows.saga.limits import Limits
+from workflows.saga.runs import (
+    APPLICATION,
+    APPLICATION_VERSION,
+    QUEUE,
+    queue_of,
+    run_number,
+    saga_of,
+)
 
 ACTIVE: Final = ["ENQUEUED", "DELAYED", "PENDING"]
 DBOS_THREADS: Final = 4
@@ -29,6 +38,7 @@ DBOS_CONNECTIONS: Final = 8
 HAND_OVER_SECONDS_MAX: Final = 2.0
 LISTENER_SECONDS: Final = 0.1
 """How often the thread that stands in for DBOS's listener looks whether it should end."""
+RETIRED_POLLING_SECONDS: Final = 1.0
 LIST_LIMIT: Final = 20_000
 """More than any executor has slots."""
 
@@ -44,22 +54,25 @@ class RunBroken(RunGivenUp):
 
 @dataclass(frozen=True, slots=True)
 class PendingRun:
-    """A run that an executor has taken from the queue and not ended."""
+    """A run that an executor has taken from its queue and not ended."""
 
     run_id: str
     saga_id: str
     executor_id: str
+    queue: str
 
 
 @dataclass
 class DbosRuns:
     """DBOS of this process. There is one to a process: DBOS keeps its instance in a global.
 
-    `names` are those of all sagas that may have runs: DBOS cannot start a run of a name it does not know.
+    `names` are those of sagas that may have runs though `registry` defines them no more: DBOS cannot start a
+    run of a name it does not know.
     """
 
     url: str
     executor_id: str
+    registry: Registry
     names: Collection[str]
     execute: Execute
     slots: int = 64
@@ -67,10 +80,10 @@ class DbosRuns:
     under_way: Counter[str] = field(default_factory=Counter)
 
     async def launch(self) -> None:
-        """Start to take runs from the queue, on the running event loop."""
+        """Start to take runs from the queues, on the running event loop."""
         engine = _engine(self.url)
         # Before the launch: DBOS looks for new queues once a second, and takes runs by the limits it finds.
-        await self._register_queue(engine)
+        queues = await self._register_queues(engine)
         config: DBOSConfig = {
             "name": APPLICATION,
             "system_database_url": self.url,
@@ -86,20 +99,42 @@ class DbosRuns:
             "log_level": "WARNING",
         }
         DBOS(config=config)
-        for name in self.names:
+        for name in {*self.names, *(definition.name for definition in self.registry)}:
             DBOS.workflow(name=name)(self._workflow(name))
-        DBOS.listen_queues([QUEUE])
+        DBOS.listen_queues(queues)
         DBOS.launch()
 
-    async def _register_queue(self, engine: sqlalchemy.Engine) -> None:
+    async def _register_queues(self, engine: sqlalchemy.Engine) -> list[str]:
+        """Tell DBOS of every queue that may hold runs of ours, and of its limits."""
         client = _client(engine)
-        await client.register_queue_async(
-            QUEUE,
-            worker_concurrency=self.slots,
-            polling_interval_sec=self.polling_interval_seconds,
-            on_conflict="always_update",
-        )
-        client.destroy()
+        try:
+            known = [queue.name for queue in await client.list_queues_async()]
+            # One that was left when its saga lost its limits may hold runs, and an executor of the version
+            # before adds to it: it is emptied, now and later, without limits.
+            retired = {name: Limits() for name in known if name.startswith(queue_of(""))}
+            queues = {QUEUE: Limits()} | retired | self._own_queues()
+            for name, limits in queues.items():
+                slots = (self.slots, limits.per_executor, limits.concurrency)
+                await client.register_queue_async(
+                    name,
+                    global_concurrency=limits.concurrency,
+                    worker_concurrency=min(count for count in slots if count is not None),
+                    limiter={"limit": limits.rate.count, "period": limits.rate.seconds}
+                    if limits.rate
+                    else None,
+                    polling_interval_sec=self._polling_seconds(name),
+                    on_conflict="always_update",
+                )
+        finally:
+            client.destroy()
+        return list(queues)
+
+    def _own_queues(self) -> dict[str, Limits]:
+        return {saga.lane.queue: saga.limits for saga in self.registry if saga.lane.queue != QUEUE}
+
+    def _polling_seconds(self, queue: str) -> float:
+        in_use = queue == QUEUE or queue in self._own_queues()
+        return self.polling_interval_seconds if in_use else RETIRED_POLLING_SECONDS
 
     async def destroy(self, patience_seconds: float) -> None:
         """Take no more runs, at once; give those under way some time to end, then cut them.
@@ -127,7 +162,8 @@ class DbosRuns:
                 left = await client.list_workflows_async(
                     status="PENDING", executor_id=self.executor_id, load_input=False, load_output=False
                 )
-                await client.resume_workflows_async([row.workflow_id for row in left], queue_name=QUEUE)
+                for queue, run_ids in _by_queue(map(self._pending, left)).items():
+                    await client.resume_workflows_async(run_ids, queue_name=queue)
         except Exception as error:  # the supervisor of another executor will do it
             log.warning("runs not handed over", error=f"{type(error).__name__}: {error}")
         finally:
@@ -147,7 +183,13 @@ class DbosRuns:
             load_input=False,
             load_output=False,
         )
-        return [PendingRun(row.workflow_id, saga_of(row.workflow_id), row.executor_id or "") for row in rows]
+        return list(map(self._pending, rows))
+
+    def _pending(self, row: WorkflowStatus) -> PendingRun:
+        """Its queue is that of today's definition, wherever the run waited before."""
+        run_id = row.workflow_id
+        queue = self.registry.lane(row.name).queue
+        return PendingRun(run_id, saga_of(run_id), row.executor_id or "", queue)
 
     async def active(self, run_ids: Sequence[str]) -> set[str]:
         """Those of `run_ids` that DBOS will start, or believes to be under way."""
@@ -156,9 +198,10 @@ class DbosRuns:
         )
         return {row.workflow_id for row in rows}
 
-    async def resume(self, run_ids: Sequence[str]) -> None:
-        """Put runs back into our queue (the internal one ignores our limits)."""
-        await DBOS.resume_workflows_async(list(run_ids), queue_name=QUEUE)
+    async def resume(self, runs: Iterable[PendingRun]) -> None:
+        """Put runs back, each into its own queue (DBOS's internal one ignores our limits)."""
+        for queue, run_ids in _by_queue(runs).items():
+            await DBOS.resume_workflows_async(run_ids, queue_name=queue)
 
     def _workflow(self, name: str) -> Callable[[str], Awaitable[None]]:
         async def run(saga_id: str) -> None:
@@ -179,6 +222,14 @@ class DbosRuns:
 
         run.__name__ = run.__qualname__ = name
         return run
+
+
+def _by_queue(runs: Iterable[PendingRun]) -> dict[str, list[str]]:
+    """Their ids: DBOS resumes runs into one queue at a time."""
+    queues: dict[str, list[str]] = defaultdict(list)
+    for run in runs:
+        queues[run.queue].append(run.run_id)
+    return queues
 
 
 def _client(engine: sqlalchemy.Engine) -> DBOSClient:

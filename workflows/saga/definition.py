@@ -9,7 +9,9 @@ from pydantic import BaseModel, TypeAdapter
 from tenacity import RetryCallState, Retrying, wait_exponential_jitter
 
 from workflows.saga.errors import InvalidSagaId, UnknownSaga
+from workflows.saga.limits import PRIORITY_DEFAULT, Limits
 from workflows.saga.on_event import OnEvent
+from workflows.saga.runs import QUEUE, SHARED, Lane, queue_of
 
 A = TypeVar("A", bound=BaseModel)
 R = TypeVar("R", bound=BaseModel)
@@ -91,7 +93,7 @@ class SagaDefinition:
 
     `id` makes the default saga id from the input; without it an id is made. `signals` are those that the saga
     can receive, with the type of their data. `attributes` makes its first search attributes from the input.
-    `on` says which events start it.
+    `on` says which events start it, `limits` bound its runs.
     """
 
     name: str
@@ -102,6 +104,13 @@ class SagaDefinition:
     signals: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     attributes: Callable[[Any], dict[str, str]] | None = None
     on: OnEvent[Any] | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def lane(self) -> Lane:
+        """Where its runs wait."""
+        queue = queue_of(self.name) if self.limits.need_a_queue else QUEUE
+        return Lane(queue, self.limits.priority or PRIORITY_DEFAULT)
 
     def attributes_of(self, saga_input: BaseModel) -> dict[str, str]:
         """The attributes that a saga starts with. Raises ValueError."""
@@ -139,6 +148,11 @@ class Registry:
             return self._sagas[name]
         except KeyError:
             raise UnknownSaga(f"no saga is called {name!r}") from None
+
+    def lane(self, name: str) -> Lane:
+        """Where the runs of sagas of this name wait; also of one that is not defined any more."""
+        definition = self._sagas.get(name)
+        return definition.lane if definition else SHARED
 
     def call(self, name: str) -> CallDefinition[Any, Any]:
         """Raises LookupError: a stored call without its function is a bug of the deployment."""

@@ -74,7 +74,9 @@ class SagaEngine:
             journal.journal_stream(checked_saga_id(saga_id)), NO_STREAM, [journal.encode(entry, metadata)]
         )
         try:
-            await self.store.append([batch], attachment=run_request(name, saga_id, entry.run))
+            await self.store.append(
+                [batch], attachment=run_request(definition.lane, name, saga_id, entry.run)
+            )
         except WrongExpectedVersion:
             return Started(self._same(await self._state(saga_id), definition, asked), created=False)
         except AppendRefused as refused:
@@ -190,8 +192,9 @@ class SagaEngine:
             run = getattr(entry, "run", None)
             stream = journal.journal_stream(saga_id)
             own = Batch(stream, state.version, [journal.encode(entry, metadata)])
-            news = await news_of(self.store, state, entry, taken) if _ends(entry) else NO_NEWS
-            named = run_request(state.name, saga_id, run) if run is not None else news.attachment
+            news = await news_of(self.store, self.registry, state, entry, taken) if _ends(entry) else NO_NEWS
+            lane = self.registry.lane(state.name)
+            named = run_request(lane, state.name, saga_id, run) if run is not None else news.attachment
             try:
                 await self.store.append([own, *news.batches], attachment=named)
             except WrongExpectedVersion:

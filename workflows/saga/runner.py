@@ -195,12 +195,12 @@ class Runner:
         guard: Callable[[], None] = lambda: None,
     ) -> None:
         """Append the entry that names the next run, and enqueue that run."""
-        state = execution.state
+        state, lane = execution.state, self.registry.lane(execution.state.name)
         for run in range(state.named_run + 1, state.named_run + 1 + RUNS_TAKEN_MAX):
             with suppress(AppendRefused):  # DBOS has a run of that number, which this journal does not know
                 await execution.writer.append(
                     entry(run),
-                    attachment=run_request(state.name, state.saga_id, run, delay_seconds=delay_seconds),
+                    attachment=run_request(lane, state.name, state.saga_id, run, delay_seconds=delay_seconds),
                     forward=forward,
                     guard=guard,
                 )

@@ -57,6 +57,16 @@ async def test_an_append_enqueues_the_run_that_it_names(
     assert await cursor.fetchall() == [("ENQUEUED", "fulfil-order", "sagas", "1", "saga", '["a"]')]
 
 
+@pytest.mark.parametrize(("asked", "stored"), [({"priority": 7}, 7), ({}, 0)])
+async def test_a_run_has_the_priority_that_it_is_given(
+    store: PostgresEventStore, looker: AsyncConnection[Any], asked: dict[str, int], stored: int
+) -> None:
+    """Executors of a version before give none, which is what DBOS takes first."""
+    await store.append([Batch("saga-a", 0, [happened()])], attachment={"runs": [run("a", **asked)]})
+
+    assert await value(looker, "select priority from dbos.workflow_status") == stored
+
+
 async def test_a_delay_counts_from_the_clock_of_the_server(
     store: PostgresEventStore, looker: AsyncConnection[Any]
 ) -> None:

@@ -9,7 +9,7 @@ from eventstore import Batch
 from tests.unit.workflows.toys import Order, do, request, service_of
 from workflows.saga import Saga, journal
 from workflows.saga.errors import InvalidSagaId, SagaConflict, SagaNotFound, UnknownSaga
-from workflows.saga.runs import run_number, run_request
+from workflows.saga.runs import SHARED, run_number, run_request
 
 
 async def one_step(saga: Saga, _order: Order) -> dict[str, str]:
@@ -49,7 +49,9 @@ async def test_the_same_id_with_another_input_is_a_conflict() -> None:
 async def test_a_run_left_from_a_deleted_journal_is_a_conflict() -> None:
     service = service_of(one_step)
     entry = journal.encode(journal.RunNamed(run=1, reason="left over"), {})
-    await service.store.append([Batch("saga-other", 0, [entry])], attachment=run_request("saga", "s1", 1))
+    await service.store.append(
+        [Batch("saga-other", 0, [entry])], attachment=run_request(SHARED, "saga", "s1", 1)
+    )
 
     with pytest.raises(SagaConflict, match="a run of s1 is left"):
         await service.engine.start("saga", Order(), saga_id="s1")

@@ -6,7 +6,7 @@ import pytest
 from eventstore import Batch
 from tests.unit.workflows.toys import AWAY, SLOWLY, Order, Remote, do, failing, request, send, service_of
 from workflows.saga import Saga, journal
-from workflows.saga.runs import run_request
+from workflows.saga.runs import SHARED, run_request
 from workflows.saga.testing import MemoryService
 
 TAKEN = [(2,), (2, 3, 4)]
@@ -24,7 +24,7 @@ async def take(service: MemoryService, runs: tuple[int, ...]) -> int:
     """DBOS has had these runs of a saga that is to come; the next number that is free."""
     for run in runs:
         entry = journal.encode(journal.RunNamed(run=run, reason="left over"), {})
-        attachment = run_request("saga", "s1", run)
+        attachment = run_request(SHARED, "saga", "s1", run)
         await service.store.append([Batch(f"lost-{run}", 0, [entry])], attachment=attachment)
     await service.settle()
     return runs[-1] + 1

@@ -23,7 +23,7 @@ from workflows.saga import (
     journal,
 )
 from workflows.saga.context import Step
-from workflows.saga.runs import run_request
+from workflows.saga.runs import SHARED, run_request
 from workflows.saga.state import read_state
 from workflows.saga.testing import HookedStore, MemoryService
 
@@ -239,5 +239,5 @@ async def resume(service: MemoryService) -> None:
     run = state.named_run + 1
     entry = journal.encode(journal.RunNamed(run=run, reason="resumed"), {})
     batch = Batch(journal.journal_stream("s1"), state.version, [entry])
-    await service.store.append([batch], attachment=run_request("saga", "s1", run))
+    await service.store.append([batch], attachment=run_request(SHARED, "saga", "s1", run))
     await service.settle()
