@@ -26,7 +26,14 @@ from eventstore import (
     WrongExpectedVersion,
 )
 from workflows.saga.commands import Contention
-from workflows.saga.errors import CannotCompensate, InvalidSagaId, SagaConflict, SagaNotFound, UnknownSaga
+from workflows.saga.errors import (
+    CannotCompensate,
+    InvalidBatch,
+    InvalidSagaId,
+    SagaConflict,
+    SagaNotFound,
+    UnknownSaga,
+)
 
 MEDIA_TYPE: Final = "application/problem+json"
 FIELD_ERRORS_MAX: Final = 20
@@ -124,6 +131,7 @@ FAMILIES: Final[Mapping[type[Exception], Family]] = {
     InvalidRequest: Family(422, "invalid", "The request is not valid"),
     RequestValidationError: Family(422, "invalid", "The request is not valid"),
     InvalidSagaId: Family(422, "invalid-saga-id", "This is no saga id"),
+    InvalidBatch: Family(422, "invalid-batch", "These sagas cannot be started together"),
     InvalidAppend: Family(422, "invalid", "The request cannot be stored"),
     AppendRefused: Family(409, "run-exists", "A run of this saga exists already"),
     Contention: Family(503, "contention", "Too many writers at once; try again", 1),

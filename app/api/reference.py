@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from app.api.command_names import NamedCommand, named_commands
 from app.api.sagas import CompensateRequest
+from app.api.starting import BatchRequest
 from app.problems import MEDIA_TYPE
 from domain import Catalog
 from workflows.saga import Registry, SagaDefinition
@@ -16,6 +17,7 @@ from workflows.saga import Registry, SagaDefinition
 SCHEMA_REFERENCE: Final = "#/components/schemas/{model}"
 START: Final = "/sagas/{name}"
 SEND: Final = "/aggregates/{category}/{key}/{command}"
+BATCH: Final = "/sagas/{name}/batch"
 COMPENSATE: Final = "/sagas/{saga_id}/compensate"
 
 DESCRIPTION: Final = """
@@ -64,6 +66,7 @@ def openapi_document(app: FastAPI, catalog: Catalog, registry: Registry) -> dict
     paths, schemas = document["paths"], document["components"]["schemas"]
     start, send = paths[START].pop("post"), paths.pop(SEND)["post"]
     _add_body(paths[COMPENSATE]["post"], CompensateRequest, schemas)
+    _add_body(paths[BATCH]["post"], BatchRequest, schemas)
     for definition in registry:
         paths[f"/sagas/{definition.name}"] = {"post": _start_of(start, definition, schemas)}
     for command in named_commands(catalog).values():

@@ -12,7 +12,6 @@ from app.api.requests import (
     Actor,
     CorrelationOf,
     FromVersion,
-    IdempotencyKey,
     JsonObject,
     PageSize,
     RuntimeOf,
@@ -21,6 +20,7 @@ from app.api.requests import (
     in_time,
     validated,
 )
+from app.api.starting import OptionsOf
 from app.api.streams import stream_page
 from app.api.watch import server_sent_events, wait_for_end
 from app.api.wire import JournalPage, SagaPage, event_documents, problems
@@ -69,7 +69,7 @@ async def start(
     stopping: Stopping,
     seconds: WaitSeconds,
     correlation: CorrelationOf,
-    saga_id: IdempotencyKey = None,
+    options: OptionsOf,
     actor: Actor = "anonymous",
 ) -> Response:
     """Durable when this answers. A business refusal is not an error of the start but the saga's outcome.
@@ -79,7 +79,12 @@ async def start(
     asked = validated(runtime.registry.saga(name).input, body)
     async with in_time(runtime):
         started = await runtime.engine.start(
-            name, asked, saga_id=saga_id, actor=actor, correlation_id=correlation.given
+            name,
+            asked,
+            saga_id=options.saga_id,
+            at=options.at,
+            actor=actor,
+            correlation_id=correlation.given,
         )
     saga = started.saga
     if seconds and saga.ended_at is None:

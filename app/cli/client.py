@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from typing import Any, Final, Self
 from urllib.parse import quote
 
@@ -38,17 +39,28 @@ class SagaClient:
         async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT_SECONDS, headers=headers) as http:
             yield cls(http)
 
-    async def start(self, name: str, saga_input: Json, saga_id: str | None, wait_seconds: float) -> Json:
+    async def start(
+        self,
+        name: str,
+        saga_input: Json,
+        saga_id: str | None,
+        wait_seconds: float,
+        at: datetime | None = None,
+    ) -> Json:
         headers = {"Prefer": f"wait={wait_seconds:.0f}"} if wait_seconds else {}
         if saga_id is not None:
             headers["Idempotency-Key"] = saga_id
         return await self._send(
             "POST",
             f"/sagas/{_part(name)}",
+            params=_given({"at": at and at.isoformat()}),
             json=saga_input,
             headers=headers,
             timeout=TIMEOUT_SECONDS + wait_seconds,
         )
+
+    async def start_batch(self, name: str, sagas: list[Any]) -> Json:
+        return await self._send("POST", f"/sagas/{_part(name)}/batch", json={"sagas": sagas})
 
     async def sagas(self, *, status: str | None, name: str | None, limit: int, after: str | None) -> Json:
         query = {"status": status, "name": name, "limit": limit, "after": after}

@@ -113,6 +113,9 @@ def _outcome(saga: Json) -> list[Text]:
     if (error := saga["error"]) is not None:
         at = f" at step {error['step']}" if error.get("step") else ""
         lines.append(Text(f"{error['code']}{at}: {error['detail']}", style="red"))
+    if saga.get("resumes_at"):
+        begins = "starts" if saga["status"] == "queued" else "goes on"
+        lines.append(Text(f"{begins} at {_moment(saga['resumes_at'])} UTC", style="dim"))
     if saga["result"] is not None:
         lines.append(Text(f"result: {json.dumps(saga['result'], ensure_ascii=False)}"))
     return lines

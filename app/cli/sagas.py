@@ -1,9 +1,6 @@
 """saga start, list, show, watch, compensate."""
 
 import asyncio
-import json
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +8,7 @@ from rich.live import Live
 
 from app.cli.client import Json, SagaClient
 from app.cli.errors import CliError
+from app.cli.inputs import read_batch, read_input, start_time
 from app.cli.output import (
     console,
     print_json,
@@ -40,16 +38,47 @@ def start(
     wait: Annotated[
         bool, typer.Option("--wait", help=f"Wait until it has ended, at most {WAIT_SECONDS:.0f} s.")
     ] = False,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="Start it then: 2026-12-24T18:00:00Z.")
+    ] = None,
+    in_: Annotated[
+        str | None, typer.Option("--in", metavar="DURATION", help="Start it after so long: 90s, 15m, 2h, 3d.")
+    ] = None,
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            "--batch",
+            metavar="@FILE|-|JSON",
+            help='Start all of these together or none: {"id": …, "input": …} in a JSON array, or one a line.',
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Start a saga. It goes on when this command, or the server, is gone."""
-    document = read_input(saga_input)
+    """Start a saga, or many. It goes on when this command, or the server, is gone."""
+    if batch is not None:
+        if wait or saga_id or at or in_ or saga_input != "-":
+            raise CliError("--batch says all of its sagas; nothing else can be said with it")
+        _start_batch(name, read_batch(batch), as_json)
+        return
+    document, time = read_input(saga_input), start_time(at, in_)
 
     async def run() -> Json:
         async with SagaClient.connect() as client:
-            return await client.start(name, document, saga_id, WAIT_SECONDS if wait else 0)
+            return await client.start(name, document, saga_id, WAIT_SECONDS if wait else 0, time)
 
     _print(asyncio.run(run()), as_json)
+
+
+def _start_batch(name: str, sagas: list[Json], as_json: bool) -> None:
+    async def run() -> Json:
+        async with SagaClient.connect() as client:
+            return await client.start_batch(name, sagas)
+
+    answer = asyncio.run(run())
+    if as_json:
+        print_json(answer)
+    else:
+        console.print(saga_table(answer["sagas"]))
 
 
 def list_(
@@ -103,24 +132,6 @@ def compensate(
             return await client.compensate(saga_id, reason)
 
     _print(asyncio.run(run()), as_json)
-
-
-def read_input(text: str) -> Json:
-    """The JSON object that an argument means. Raises CliError."""
-    if text == "-":
-        text = sys.stdin.read()
-    elif text.startswith("@"):
-        try:
-            text = Path(text[1:]).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CliError(f"cannot read {text[1:]}: {error}") from None
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise CliError(f"the input is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise CliError("the input must be a JSON object")
-    return document
 
 
 async def _watch(saga_id: str, as_json: bool) -> None:

@@ -5,22 +5,24 @@ from the journal's state at that version; if the journal moves meanwhile the req
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from uuid_utils.compat import uuid7
 
 from domain import Event
-from eventstore import NO_STREAM, AppendRefused, Batch, EventStore, WrongExpectedVersion
+from eventstore import AppendRefused, Batch, EventStore, WrongExpectedVersion
 from workflows.saga import journal, operations
 from workflows.saga.children import NO_NEWS, news_of
 from workflows.saga.commands import Contention
-from workflows.saga.definition import Registry, SagaDefinition, checked_saga_id
-from workflows.saga.errors import SagaConflict, SagaNotFound, UnknownSignal
+from workflows.saga.definition import Registry, checked_saga_id
+from workflows.saga.errors import SagaNotFound, UnknownSignal
 from workflows.saga.runs import run_request
+from workflows.saga.starting import Asked, check_batch, start_all
 from workflows.saga.state import SagaState, catch_up, read_state
 from workflows.saga.view import SagaView, view
 
@@ -53,35 +55,37 @@ class SagaEngine:
         actor: str | None = None,
         correlation_id: str | None = None,
         causation_id: str | None = None,
+        at: datetime | None = None,
     ) -> Started:
         """Request a saga; it is durable, and its first run enqueued, when this returns.
 
-        The same id and input again give the same saga. `causation_id` is the event that starts it.
-        Raises UnknownSaga, InvalidSagaId, SagaConflict, pydantic.ValidationError.
+        The same id and input again give the same saga. With `at`, which must have an offset, it starts then,
+        by the database's clock. `causation_id` is the event that starts it. Raises UnknownSaga,
+        InvalidSagaId, SagaConflict, pydantic.ValidationError, ValueError.
+        """
+        asked = Asked.of(self.registry.saga(name), saga_input, saga_id, at)
+        origin = {"actor": actor, "correlation_id": correlation_id, "causation_id": causation_id}
+        created = await start_all(self.store, [asked], origin)
+        return Started(await self.view(asked.saga_id), created=bool(created))
+
+    async def start_many(
+        self,
+        name: str,
+        sagas: Sequence[tuple[str | None, dict[str, Any] | BaseModel]],
+        *,
+        actor: str | None = None,
+        correlation_id: str | None = None,
+    ) -> list[Started]:
+        """Request up to 64 sagas, each an id or None and an input, in one transaction: all or none.
+
+        One that was requested before is answered as it is. Raises InvalidBatch, UnknownSaga, InvalidSagaId,
+        SagaConflict, pydantic.ValidationError.
         """
         definition = self.registry.saga(name)
-        asked = definition.input.model_validate(saga_input)
-        saga_id = saga_id or (definition.id(asked) if definition.id else str(uuid7()))
-        entry = journal.SagaRequested(
-            name=name,
-            saga_version=definition.version,
-            input=asked.model_dump(mode="json"),
-            attributes=definition.attributes_of(asked),
-        )
-        origin = {"actor": actor, "causation_id": causation_id}
-        metadata = {"correlation_id": correlation_id or saga_id} | {k: v for k, v in origin.items() if v}
-        batch = Batch(
-            journal.journal_stream(checked_saga_id(saga_id)), NO_STREAM, [journal.encode(entry, metadata)]
-        )
-        try:
-            await self.store.append(
-                [batch], attachment=run_request(definition.lane, name, saga_id, entry.run)
-            )
-        except WrongExpectedVersion:
-            return Started(self._same(await self._state(saga_id), definition, asked), created=False)
-        except AppendRefused as refused:
-            raise SagaConflict(f"a run of {saga_id} is left from a saga without a journal") from refused
-        return Started(view(await self._state(saga_id)), created=True)
+        asked = [Asked.of(definition, saga_input, saga_id) for saga_id, saga_input in sagas]
+        check_batch(asked)
+        created = await start_all(self.store, asked, {"actor": actor, "correlation_id": correlation_id})
+        return [Started(await self.view(each.saga_id), each.saga_id in created) for each in asked]
 
     async def view(self, saga_id: str) -> SagaView:
         """Raises SagaNotFound."""
@@ -210,17 +214,6 @@ class SagaEngine:
         if state is None:
             raise SagaNotFound(f"there is no saga {saga_id!r}")
         return state
-
-    @staticmethod
-    def _same(state: SagaState, definition: SagaDefinition, asked: BaseModel) -> SagaView:
-        """The saga, if it was started by the same request: today's defaults count for both."""
-        try:
-            same = state.name == definition.name and definition.input.model_validate(state.input) == asked
-        except ValidationError:
-            same = False
-        if not same:
-            raise SagaConflict(f"{state.saga_id!r} is taken by a {state.name} saga with another input")
-        return view(state)
 
 
 def _ends(entry: Event) -> bool:

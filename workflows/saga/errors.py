@@ -8,8 +8,8 @@ Exception
 ├── NonDeterminismError    the code no longer fits the journal -> stuck
 ├── SagaMisuse             the saga's code breaks a rule       -> stuck
 └── SagaError              what a caller of the engine did wrong: SagaNotFound, UnknownSaga, SagaConflict,
-                           InvalidSagaId, CannotCompensate, NotPossible, UnknownSignal, SignalConflict,
-                           SignalTooLarge, TooManySignals
+                           InvalidSagaId, InvalidBatch, CannotCompensate, NotPossible, UnknownSignal,
+                           SignalConflict, SignalTooLarge, TooManySignals
 BaseException              (the saga's own `except Exception` must not see these)
 ├── RunGivenUp             this execution stops without an outcome; DBOS keeps its row and it is resumed
 │   ├── Superseded         another execution of the run has started
@@ -100,6 +100,10 @@ class InvalidSagaId(SagaError):
 
 class SagaConflict(SagaError):
     """The saga id is taken by a saga of another name or with another input."""
+
+
+class InvalidBatch(SagaError):
+    """Sagas that are started together are too many, none, or two of one id."""
 
 
 class CannotCompensate(SagaError):

@@ -59,12 +59,15 @@ class Parent(Event):
 
 
 class SagaRequested(Event):
+    """With `start_at` its run is delayed until then."""
+
     name: str
     saga_version: int
     input: dict[str, Any]
     run: int = 1
     parent: Parent | None = None
     attributes: dict[str, str] = Field(default_factory=dict)
+    start_at: datetime | None = None
 
 
 class RunStarted(Event):

@@ -73,9 +73,9 @@ def compensate(
 
 def retry(state: SagaState, next_run: int, *, actor: str, reason: str) -> Event:
     """Try now what waits for its next attempt, or anew what made the saga stuck. Raises NotPossible."""
-    if state.parked and not _waits_for_attempt(state):
+    if state.parked and state.status != "queued" and not _waits_for_attempt(state):
         raise NotPossible("nothing waits for another attempt, but for a signal, a child or a time of its own")
-    if not state.parked and state.status != "stuck":
+    if state.status == "queued" or not (state.parked or state.status == "stuck"):
         raise NotPossible(f"nothing waits for another attempt: the saga is {state.status}")
     if state.status == "stuck" and state.stuck is not None and state.stuck.reason == "undone-to-step":
         raise NotPossible("it was undone as asked: resume it, compensate it, or abandon it")

@@ -123,6 +123,8 @@ class Runner:
 
     async def _forward(self, execution: Execution) -> None:
         state, writer = execution.state, execution.writer
+        if state.start_at is not None and state.updated_at < state.start_at:
+            await execution.until(state.start_at, "starts later")  # DBOS may bring the run early
         try:
             result = await self._call_function(execution)
         except (Rejected, CallFailed) as failure:

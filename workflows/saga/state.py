@@ -56,6 +56,7 @@ class SagaSummary:
     ended_at: datetime | None = None
     parent: journal.Parent | None = None
     attributes: dict[str, str] = field(default_factory=dict)
+    start_at: datetime | None = None
 
     @property
     def ended(self) -> bool:
@@ -92,6 +93,10 @@ class SagaSummary:
         if run is not None and not isinstance(entry, journal.RunStarted):
             self.named_run = run
             self.parked = self.asleep = False
+        if isinstance(entry, journal.SagaRequested) and entry.start_at is not None:
+            # Parked from the first: run 1 is its timer, and who wants it sooner names another run.
+            self.start_at = self.parked_until = entry.start_at
+            self.parked = entry.start_at > at
         _evolve_saga(self, entry, at)
 
 
@@ -323,4 +328,5 @@ def _park(state: SagaSummary, entry: journal.Parked, at: datetime) -> None:
     state.parked, state.asleep = True, entry.run is None
     state.parked_until = None if delay is None else at + timedelta(seconds=delay)
     state.signals_awaited, state.children_awaited = entry.signals, entry.children
-    state.status = "compensating" if state.compensating else "waiting"
+    early = state.start_at is not None and at < state.start_at
+    state.status = "compensating" if state.compensating else "queued" if early else "waiting"

@@ -1,0 +1,74 @@
+"""What the arguments of commands mean: documents from a file or standard input, and times."""
+
+import json
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from app.cli.client import Json
+from app.cli.errors import CliError
+
+_DURATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)([smhd])", re.ASCII)
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def read_input(text: str) -> Json:
+    """The JSON object that an argument means. Raises CliError."""
+    document = _parsed(_text(text))
+    if not isinstance(document, dict):
+        raise CliError("the input must be a JSON object")
+    return document
+
+
+def read_batch(text: str) -> list[Json]:
+    """The JSON objects that an argument means: an array of them, or one a line. Raises CliError."""
+    content = _text(text).strip()
+    if content.startswith("["):
+        documents: list[Any] = _parsed(content)
+    else:
+        documents = [_parsed(line) for line in content.splitlines() if line.strip()]
+    if not all(isinstance(document, dict) for document in documents):
+        raise CliError("a batch consists of JSON objects")
+    return documents
+
+
+def start_time(at: str | None, after: str | None) -> datetime | None:
+    """The time that `--at` or `--in` mean. Raises CliError."""
+    if at is not None and after is not None:
+        raise CliError("--at and --in say the same thing; give one of them")
+    if after is not None:
+        return datetime.now(UTC) + _duration(after)
+    if at is None:
+        return None
+    try:
+        time = datetime.fromisoformat(at)
+    except ValueError as error:
+        raise CliError(f"--at is no time: {error}") from None
+    return time if time.tzinfo is not None else time.astimezone()
+
+
+def _duration(text: str) -> timedelta:
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise CliError(f"a duration is a number and s, m, h or d, such as 15m, not {text!r}")
+    return timedelta(**{_UNITS[match[2]]: float(match[1])})
+
+
+def _text(argument: str) -> str:
+    if argument == "-":
+        return sys.stdin.read()
+    if not argument.startswith("@"):
+        return argument
+    try:
+        return Path(argument[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CliError(f"cannot read {argument[1:]}: {error}") from None
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CliError(f"the input is not JSON: {error}") from None
