@@ -29,6 +29,7 @@ from eventstore.following import Follower
 from eventstore.postgres import PostgresEventStore
 from eventstore.projections import ProjectionRunner
 from eventstore.subscriptions import Subscription
+from eventstore.tasks import end
 from workflows.carrier import Carrier
 from workflows.saga import Registry, SagaEngine
 from workflows.saga.commands import CommandHandler
@@ -119,7 +120,7 @@ class Runtime:
 
     async def _end_runs(self) -> None:
         for task in self.looking_after:
-            await _cancel(task)
+            await end(task)
         await self.supervisor.close()
         await self.runs.destroy(STOP_SECONDS)
 
@@ -223,7 +224,7 @@ async def _start(stack: AsyncExitStack, runtime: Runtime) -> None:
 
 def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     task = asyncio.create_task(work)
-    stack.push_async_callback(_cancel, task)
+    stack.push_async_callback(end, task)
     return task
 
 
@@ -235,8 +236,3 @@ async def _keep_lease(runtime: Runtime) -> None:
         runtime.exit_code = EXIT_RESTART
         os.kill(os.getpid(), signal.SIGTERM)
         await runtime.end_runs()
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])

@@ -24,6 +24,7 @@ from eventstore.connections import TRANSIENT, Pool
 from eventstore.documents import Item, document, outcome
 from eventstore.errors import InvalidAppend, StoreUnavailable
 from eventstore.events import Appended
+from eventstore.tasks import end
 
 logger = logging.getLogger(__name__)
 
@@ -109,8 +110,7 @@ class Appender:
         self._closed = True
         if self._sending is not None:
             await asyncio.wait([self._sending], timeout=patience_seconds)
-            self._sending.cancel()
-            await asyncio.wait([self._sending])
+            await end(self._sending)
 
     async def _send_all(self) -> None:
         batch: list[_Waiter] = []

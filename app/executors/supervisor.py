@@ -17,6 +17,7 @@ from psycopg.rows import class_row
 
 from app.executors.lease import LEASE_CLASS, RECLAIM_SECONDS, Instance, Lease, connect, is_gone, try_lock
 from eventstore.connections import Pool
+from eventstore.tasks import end
 from workflows.saga.dbos_runs import DbosRuns, PendingRun
 from workflows.saga.engine import SagaEngine
 from workflows.saga.runs import run_number
@@ -97,10 +98,7 @@ class Supervisor:
 
     async def close(self) -> None:
         """Leave what is not buried yet to the supervisors of other executors."""
-        tasks = list(self._burying.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*map(end, self._burying.values()))
 
     def _is_dead(self, other: FreeLease, instance: Instance, now: float) -> bool:
         if Instance(other.server_started_at, other.timeline) == instance:
@@ -131,8 +129,7 @@ class Supervisor:
             try:
                 resumed = await self._resume_all(dead.executor_id)
             finally:
-                pinging.cancel()
-                await asyncio.wait([pinging])
+                await end(pinging)
             await connection.execute(
                 "update eventstore.executors set buried_at = clock_timestamp() where number = %s",
                 [dead.number],

@@ -14,6 +14,7 @@ from app.readmodels.sagas import NAME
 from eventstore import NO_STREAM, Batch, RecordedEvent
 from eventstore.connections import store_pool
 from eventstore.projections import ProjectionRunner
+from eventstore.tasks import end
 from tests.acceptance.server import until
 from tests.conftest import Database
 from tests.integration.eventstore.stores import happened, open_store
@@ -131,9 +132,7 @@ async def test_two_runners_apply_every_event_once(database: Database) -> None:
             return await runners[0].position() == await store.safe_position()
 
         await eventually(caught_up)
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await asyncio.gather(*map(end, tasks))
 
         assert [runner.trouble for runner in runners] == [None, None]
     counts = Look(database).rows(
