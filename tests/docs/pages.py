@@ -1,5 +1,6 @@
 """The pages of the documentation, taken apart."""
 
+import ast
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,8 @@ _HEADING = re.compile(r"^#+ (.+)$", re.M)
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block. `source` is the file that it must be a copy of, if a comment above names one."""
+    """A fenced block. `source` is what it must be a copy of, if a comment above says so: a file, or
+    `file#name,name`, what the file defines under these names."""
 
     language: str
     text: str
@@ -58,6 +60,28 @@ class Page:
         """What a link may name after `#`: headings in small letters, with hyphens for spaces."""
         plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in _HEADING.findall(self.prose))
         return {heading.replace(" ", "-") for heading in plain}
+
+
+def copied(source: str) -> str:
+    """The text that `source` names."""
+    path, _, names = source.partition("#")
+    text = (ROOT / path).read_text()
+    return "\n\n\n".join(_definition(text, name) for name in names.split(",")) + "\n" if names else text
+
+
+def _definition(text: str, name: str) -> str:
+    [node] = [node for node in ast.parse(text).body if name in _names(node)]
+    return "\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno])
+
+
+def _names(node: ast.stmt) -> list[str]:
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            return [node.name]
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+        case _:
+            return []
 
 
 PAGES = [Page(path) for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]]

@@ -1,0 +1,109 @@
+"""A replay gives recorded outcomes in the order in which they were recorded, not in that of the program."""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.unit.workflows.toys import TALLIES, Message, Order, Remote, SlowStore, do, refusing, send
+from workflows.saga import Saga, SagaDefinition
+from workflows.saga.testing import Killed, MemoryService, killed_at
+
+SEEN: list[list[str]] = []
+"""What each execution of the function saw, one after the other."""
+
+
+async def slow(saga: Saga, seen: list[str]) -> None:
+    await saga.receive("go", Message)
+    seen.append("slow")
+    await do(saga, "slow")
+
+
+async def quick(saga: Saga, seen: list[str]) -> None:
+    await do(saga, "quick")
+    seen.append("quick")
+    await saga.sleep(timedelta(days=1))
+    seen.append("quick again")
+
+
+async def race(saga: Saga, _order: Order) -> list[str]:
+    seen: list[str] = []
+    SEEN.append(seen)
+    await saga.gather(saga.branch(slow, seen), saga.branch(quick, seen))
+    await do(saga, seen[0])  # the code goes the way of whoever came first
+    return seen
+
+
+def service_of_race() -> MemoryService:
+    SEEN.clear()
+    return MemoryService(TALLIES, [SagaDefinition("saga", race, Order, signals={"go": Message})])
+
+
+async def run(service: MemoryService, *, early: bool) -> Any:
+    await service.engine.start("saga", Order(), saga_id="s1")
+    await service.run_next()
+    if early:
+        await service.engine.signal("s1", "go", {}, actor="ana")
+    else:
+        await service.run_next()
+        await service.engine.signal("s1", "go", {}, actor="ana")
+    await service.settle()
+    return (await service.outcome()).saga
+
+
+@pytest.mark.parametrize(
+    ("early", "order"),
+    [(True, ["quick", "slow", "quick again"]), (False, ["quick", "quick again", "slow"])],
+)
+async def test_every_execution_sees_the_order_of_the_first(early: bool, order: list[str]) -> None:
+    saga = await run(service_of_race(), early=early)
+
+    assert saga.status == "completed"
+    assert saga.result == order
+    assert all(seen == order[: len(seen)] for seen in SEEN)
+
+
+@pytest.mark.parametrize("append", range(2, 12))
+@pytest.mark.parametrize("early", [True, False])
+async def test_also_when_a_process_is_killed(append: int, early: bool) -> None:
+    expected = (await run(service_of_race(), early=early)).result
+    service = service_of_race()
+    service.store.after_append = killed_at(append)
+
+    with suppress(Killed):  # at the append of the signal: whoever sent it knows nothing of it
+        saga = await run(service, early=early)
+        assert saga.result == expected
+
+
+async def test_no_step_starts_before_a_recorded_failure_beside_it_is_known() -> None:
+    """A call that waits for its next attempt is not sent by the execution that replays a refusal."""
+
+    async def two(saga: Saga, _order: Order) -> None:
+        await saga.gather(saga.branch(then_send), do(saga, "refused"))
+
+    async def then_send(saga: Saga) -> None:
+        await do(saga, "a")
+        await send(saga)
+
+    remote = Remote()
+    service = MemoryService(
+        TALLIES,
+        [SagaDefinition("saga", two, Order)],
+        remote.calls(),
+        refuse=refusing("refused"),
+        store=SlowStore,
+    )
+    service.store.after_append = killed_at(3)
+
+    outcome = await service.run_saga("saga", Order())
+
+    assert outcome.saga.status == "compensated"
+    assert outcome.entries[:5] == [
+        "SagaRequested",
+        "RunStarted",
+        "StepSucceeded",
+        "StepRejected",
+        "RunStarted",
+    ]
+    assert remote.requests == []
