@@ -77,7 +77,7 @@ async def test_also_when_a_process_is_killed(append: int, early: bool) -> None:
 
 
 async def test_no_step_starts_before_a_recorded_failure_beside_it_is_known() -> None:
-    """A call that waits for its next attempt is not sent by the execution that replays a refusal."""
+    """The call after a recorded step is not sent by the execution that replays the refusal beside it."""
 
     async def two(saga: Saga, _order: Order) -> None:
         await saga.gather(saga.branch(then_send), do(saga, "refused"))
