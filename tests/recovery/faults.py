@@ -22,7 +22,7 @@ from eventstore import Appended, Batch
 from eventstore.postgres import PostgresEventStore
 from tests.recovery.sagas import MORE_CALLS, MORE_SAGAS
 from workflows.carrier import Carrier
-from workflows.saga import Limits, Saga
+from workflows.saga import Limits, Retry, Saga
 from workflows.saga.context import Step
 from workflows.saga.journal import journal_stream
 from workflows.saga.runner import Runner
@@ -129,16 +129,21 @@ class DieInProjection:
 
 @dataclass(frozen=True)
 class ShortCalls:
-    """Attempts of calls have less time than usual, so that one in doubt is resolved soon."""
+    """Attempts of calls have less time than usual, so that one in doubt is resolved soon.
+
+    And there are more of them: on a busy machine five may pass before the carrier answers in so short a time,
+    and the order would be compensated.
+    """
 
     seconds: float = 2.0
     margin_seconds: float = 0.2
+    attempts: int = 50
 
     def __call__(self) -> None:
-        call, timeout = Saga.call, timedelta(seconds=self.seconds)
+        call, timeout, retry = Saga.call, timedelta(seconds=self.seconds), Retry(self.attempts)
 
         def short(saga: Saga, *arguments: Any, **options: Any) -> Step[Any]:
-            return call(saga, *arguments, **{"timeout": timeout, **options})
+            return call(saga, *arguments, **{"timeout": timeout, "retry": retry, **options})
 
         Saga.call = short  # type: ignore[method-assign, assignment]
         runtime.Runner = partial(Runner, margin_seconds=self.margin_seconds)  # type: ignore[attr-defined, assignment]
