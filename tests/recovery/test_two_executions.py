@@ -33,7 +33,7 @@ def test_runs_that_are_resumed_while_they_run(database: Database, carrier_ms: in
     look = Look(database)
     with (
         serving(database, ShortCalls(), EagerScans(), SlowAppends()) as server,
-        httpx.Client(base_url=server.url) as http,
+        httpx.Client(base_url=server.url, timeout=60) as http,
         dbos_of(database) as dbos,
         ThreadPoolExecutor(2) as threads,
     ):
