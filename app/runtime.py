@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import httpx
@@ -34,6 +35,7 @@ from workflows.carrier import Carrier
 from workflows.saga import Registry, SagaEngine
 from workflows.saga.commands import CommandHandler
 from workflows.saga.dbos_runs import DbosRuns
+from workflows.saga.dbos_schedules import start_scheduled
 from workflows.saga.patience import PatientStore
 from workflows.saga.runner import Runner
 from workflows.saga.starter import Starter
@@ -174,6 +176,7 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
         registry,
         names=await sagas.names(),
         execute=runner.run,
+        start_scheduled=partial(start_scheduled, engine),
         slots=settings.slots,
         polling_interval_seconds=settings.polling_interval_seconds,
     )

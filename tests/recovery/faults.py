@@ -20,7 +20,7 @@ from app.executors import Reconciler, lease, reconciler, supervisor
 from app.readmodels.sagas import SagaProjection
 from eventstore import Appended, Batch
 from eventstore.postgres import PostgresEventStore
-from tests.recovery.sagas import MORE_CALLS, MORE_SAGAS
+from tests.recovery.sagas import MORE_CALLS, MORE_SAGAS, ticking
 from workflows.carrier import Carrier
 from workflows.saga import Limits, Retry, Saga
 from workflows.saga.context import Step
@@ -202,3 +202,35 @@ def serve_more_sagas() -> None:
 def without_limits() -> None:
     """The sagas as another version of the code defines them."""
     SAGAS[:] = [replace(definition, limits=Limits()) for definition in SAGAS]
+
+
+@dataclass(frozen=True)
+class Ticking:
+    """A saga that starts at the times of `cron`."""
+
+    cron: str = "* * * * * *"
+    catch_up: bool = False
+
+    def __call__(self) -> None:
+        SAGAS.append(ticking(self.cron, catch_up=self.catch_up))
+
+
+@dataclass(frozen=True)
+class DieWhenATickStarts:
+    """Dies when DBOS has enqueued what starts the saga, and the saga is not requested yet, or just then."""
+
+    when: When
+
+    def __call__(self) -> None:
+        append = PostgresEventStore.append
+
+        async def dying(store: PostgresEventStore, batches: Sequence[Batch], **options: Any) -> Appended:
+            starts = any(event.type == "SagaRequested" for batch in batches for event in batch.events)
+            if starts and self.when == "before":
+                die()
+            appended = await append(store, batches, **options)
+            if starts:
+                die()
+            return appended
+
+        PostgresEventStore.append = dying  # type: ignore[method-assign, assignment]

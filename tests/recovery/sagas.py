@@ -2,7 +2,7 @@
 
 import os
 import signal
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import BaseModel
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from domain import Command
 from domain.values import Address
 from workflows.carrier import BOOK_CARRIER, CANCEL_BOOKING, BookCarrier, CancelBooking
-from workflows.saga import NOTHING, Call, CallDefinition, Limits, Rate, Retry, Saga, SagaDefinition
+from workflows.saga import NOTHING, Call, CallDefinition, Limits, Rate, Retry, Saga, SagaDefinition, Schedule
 
 
 class PatientBooking(Command):
@@ -61,6 +61,22 @@ async def poison(saga: Saga, _: Poison) -> None:
 def booking(name: str, limits: Limits) -> SagaDefinition:
     """A patient booking under another name, and with limits."""
     return SagaDefinition(name, patient_booking, input=PatientBooking, limits=limits)
+
+
+class Tick(Command):
+    """The time that was due."""
+
+    due: datetime
+
+
+async def tick(_saga: Saga, _tick: Tick) -> None:
+    """Has nothing to do but to exist."""
+
+
+def ticking(cron: str, *, catch_up: bool = False) -> SagaDefinition:
+    """A saga that starts by itself."""
+    schedule = Schedule(cron, input=lambda due: Tick(due=due), catch_up=catch_up)
+    return SagaDefinition("tick", tick, input=Tick, schedule=schedule)
 
 
 MORE_SAGAS: Final = [

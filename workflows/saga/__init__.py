@@ -17,6 +17,7 @@ from workflows.saga.engine import SagaEngine, Started
 from workflows.saga.errors import CallFailed, Transient
 from workflows.saga.limits import Limits, Rate
 from workflows.saga.on_event import OnEvent
+from workflows.saga.schedules import Schedule
 from workflows.saga.view import SagaView
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "SagaDefinition",
     "SagaEngine",
     "SagaView",
+    "Schedule",
     "Started",
     "Transient",
 ]

@@ -7,9 +7,11 @@ DBOS records an Exception as the final ERROR and would never start the run again
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from math import ceil
 from typing import Any, Final
@@ -20,6 +22,7 @@ import structlog
 from dbos import DBOS, DBOSClient, DBOSConfig, WorkflowStatus
 from uuid_utils.compat import uuid7
 
+from workflows.saga.dbos_schedules import SCHEDULED, keep_schedules
 from workflows.saga.definition import Registry
 from workflows.saga.errors import RunGivenUp
 from workflows.saga.limits import Limits
@@ -44,6 +47,9 @@ LIST_LIMIT: Final = 20_000
 
 Execute = Callable[[str, int, str], Awaitable[None]]
 """Advances a saga: `execute(saga id, run number, execution id)`."""
+
+StartScheduled = Callable[[str, datetime], Awaitable[None]]
+"""Starts the saga of this name whose time has come."""
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +81,7 @@ class DbosRuns:
     registry: Registry
     names: Collection[str]
     execute: Execute
+    start_scheduled: StartScheduled
     slots: int = 64
     polling_interval_seconds: float = 0.05
     under_way: Counter[str] = field(default_factory=Counter)
@@ -101,11 +108,12 @@ class DbosRuns:
         DBOS(config=config)
         for name in {*self.names, *(definition.name for definition in self.registry)}:
             DBOS.workflow(name=name)(self._workflow(name))
+        DBOS.workflow(name=SCHEDULED)(self._scheduled())
         DBOS.listen_queues(queues)
         DBOS.launch()
 
     async def _register_queues(self, engine: sqlalchemy.Engine) -> list[str]:
-        """Tell DBOS of every queue that may hold runs of ours, and of its limits."""
+        """Tell DBOS of every queue that may hold runs of ours and of its limits, and of the schedules."""
         client = _client(engine)
         try:
             known = [queue.name for queue in await client.list_queues_async()]
@@ -125,6 +133,7 @@ class DbosRuns:
                     polling_interval_sec=self._polling_seconds(name),
                     on_conflict="always_update",
                 )
+            await keep_schedules(client, self.registry)
         finally:
             client.destroy()
         return list(queues)
@@ -207,21 +216,34 @@ class DbosRuns:
         async def run(saga_id: str) -> None:
             run_id = DBOS.workflow_id or saga_id
             execution = str(uuid7())
-            self.under_way[run_id] += 1
-            try:
-                with structlog.contextvars.bound_contextvars(saga_id=saga_id, run_id=run_id):
-                    await self.execute(saga_id, run_number(run_id), execution)
-            except Exception as error:
-                log.exception("run broken", saga_id=saga_id, run_id=run_id)
-                raise RunBroken(run_id) from error
-            finally:
-                # Counted: when a run was started twice here, the first to end must not hide the other.
-                self.under_way[run_id] -= 1
-                if not self.under_way[run_id]:
-                    del self.under_way[run_id]
+            with self._counted(run_id):
+                try:
+                    with structlog.contextvars.bound_contextvars(saga_id=saga_id, run_id=run_id):
+                        await self.execute(saga_id, run_number(run_id), execution)
+                except Exception as error:
+                    log.exception("run broken", saga_id=saga_id, run_id=run_id)
+                    raise RunBroken(run_id) from error
 
         run.__name__ = run.__qualname__ = name
         return run
+
+    def _scheduled(self) -> Callable[[datetime, str], Awaitable[None]]:
+        async def start(due: datetime, name: str) -> None:
+            with self._counted(DBOS.workflow_id or name):
+                await self.start_scheduled(name, due)
+
+        return start
+
+    @contextmanager
+    def _counted(self, run_id: str) -> Iterator[None]:
+        """Counted: when a run was started twice here, the first to end must not hide the other."""
+        self.under_way[run_id] += 1
+        try:
+            yield
+        finally:
+            self.under_way[run_id] -= 1
+            if not self.under_way[run_id]:
+                del self.under_way[run_id]
 
 
 def _by_queue(runs: Iterable[PendingRun]) -> dict[str, list[str]]:

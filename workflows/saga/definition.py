@@ -12,6 +12,7 @@ from workflows.saga.errors import InvalidSagaId, UnknownSaga
 from workflows.saga.limits import PRIORITY_DEFAULT, Limits
 from workflows.saga.on_event import OnEvent
 from workflows.saga.runs import QUEUE, SHARED, Lane, queue_of
+from workflows.saga.schedules import Schedule, check_scheduled_name
 
 A = TypeVar("A", bound=BaseModel)
 R = TypeVar("R", bound=BaseModel)
@@ -93,7 +94,7 @@ class SagaDefinition:
 
     `id` makes the default saga id from the input; without it an id is made. `signals` are those that the saga
     can receive, with the type of their data. `attributes` makes its first search attributes from the input.
-    `on` says which events start it, `limits` bound its runs.
+    `on` says which events start it, `schedule` at which times it starts, `limits` bound its runs.
     """
 
     name: str
@@ -105,6 +106,11 @@ class SagaDefinition:
     attributes: Callable[[Any], dict[str, str]] | None = None
     on: OnEvent[Any] | None = None
     limits: Limits = field(default_factory=Limits)
+    schedule: Schedule | None = None
+
+    def __post_init__(self) -> None:
+        if self.schedule is not None:
+            check_scheduled_name(self.name)
 
     @property
     def lane(self) -> Lane:
