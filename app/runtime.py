@@ -35,9 +35,9 @@ from workflows.carrier import Carrier
 from workflows.saga import Registry, SagaEngine
 from workflows.saga.commands import CommandHandler
 from workflows.saga.dbos_runs import DbosRuns
-from workflows.saga.dbos_schedules import start_scheduled
 from workflows.saga.patience import PatientStore
 from workflows.saga.runner import Runner
+from workflows.saga.scheduled_start import start_scheduled
 from workflows.saga.starter import Starter
 from workflows.sagas import SAGAS
 

@@ -71,17 +71,24 @@ class Journal(NamedTuple):
             return entry
         return self.status if run is None else QUEUED
 
-    def next_entry(self, *, due: bool) -> str:
-        """What the saga's code appends next, having read this journal when the deadline was `due` or not."""
+    @property
+    def begun(self) -> bool:
+        return self.effects[0] > 0
+
+    def next_entry(self, *, due: bool, later: bool) -> str:
+        """What the saga's code appends next, having read this journal when the deadline was `due` or not.
+
+        `later`: the deadline is that of the start.
+        """
         step_1, step_2, undone_1, undone_2 = self.effects
         if self.compensate:
             if step_2 > undone_2:
                 return UNDONE_2
             return UNDONE_1 if step_1 > undone_1 else COMPENSATED
         if not step_1:
-            return STEP_1
+            return PARKED if later and not due else STEP_1
         if not step_2 and self.signal != IN_TIME and not self.timed_out:
-            return TIMED_OUT if due else PARKED
+            return TIMED_OUT if due and not later else PARKED
         return COMPLETED if step_2 else STEP_2
 
 

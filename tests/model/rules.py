@@ -45,6 +45,8 @@ class Scenario:
     """The saga may be started by the row of run 1, before anything is in its journal."""
     hasty_reconciler: bool = False
     """One more fault: the reconciler names a run though DBOS has a row of the named one."""
+    later: bool = False
+    """The saga starts at a time, and there is no other deadline. It is parked until then."""
     executions_max: int = 3
 
     @property

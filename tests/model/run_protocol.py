@@ -144,7 +144,8 @@ class RunProtocol:
         """Neither ended nor waiting for a signal that may never come."""
         if journal.status == NEW or journal.ended:
             return False
-        waits = journal.status == WAITING and journal.signal != IN_TIME and not journal.compensate
+        parked = journal.status == WAITING and journal.begun
+        waits = parked and journal.signal != IN_TIME and not journal.compensate
         return self.scenario.timeout or not waits
 
     def _covered(self, state: State) -> bool:
@@ -162,13 +163,18 @@ class RunProtocol:
                 state._replace(rows=PENDING, executions=(starter,)),
             )
         number = len(state.rows) + 1 if self.rules.existing_run_is_refused else 1
-        yield f"the saga is requested, run {number}", self._named(state, (), REQUESTED, ENQUEUED, number)
+        if not self.scenario.later:
+            yield f"the saga is requested, run {number}", self._named(state, (), REQUESTED, ENQUEUED, number)
+            return
+        delayed = self._named(state, (), REQUESTED, DELAYED, number)
+        parked = delayed.journal._replace(status=WAITING)
+        yield f"the saga is requested for later, run {number}", delayed._replace(journal=parked)
 
     def _requests(self, state: State) -> Iterator[Move[State]]:
         journal = state.journal
         waiting = journal.status == WAITING
         if journal.signal == UNSENT and not journal.ended:
-            wakes = waiting and self.rules.waking_signal_names_a_run
+            wakes = waiting and journal.begun and self.rules.waking_signal_names_a_run
             yield "a signal is sent", self._appended(state, (SIGNAL,), ENQUEUED if wakes else None)
         if self.scenario.operator and not journal.compensate and journal.status != COMPENSATED:
             wakes = waiting or journal.ended
@@ -238,11 +244,15 @@ class RunProtocol:
         if seen.status == NEW:
             closed = self._appended(others, (STARTED,), None)
             return f"run {run} closes the empty journal", self._put(closed, execution._replace(phase=LEAVING))
-        entry = seen.next_entry(due=execution.due)
-        parks_again = self.scenario.timeout and self.rules.early_timer_parks_again
+        entry = seen.next_entry(due=execution.due, later=self.scenario.later)
+        parks_again = self._has_timer(execution) and self.rules.early_timer_parks_again
         if entry == PARKED and seen.status == WAITING and not parks_again:
             return f"run {run} finds nothing to do", self._put(others, execution._replace(phase=LEAVING))
         return self._append_entry(others, execution, entry)
+
+    def _has_timer(self, execution: Execution) -> bool:
+        """Whether what this execution would wait for has a deadline."""
+        return self.scenario.timeout or (self.scenario.later and not execution.due)
 
     def _start_directly(self, others: State, execution: Execution) -> Move[State]:
         """The row exists already, so SagaRequested enqueues nothing."""
@@ -253,7 +263,7 @@ class RunProtocol:
 
     def _append_entry(self, others: State, execution: Execution, entry: str) -> Move[State]:
         entries = (entry,) if execution.announced else (STARTED, entry)
-        timer = entry == PARKED and self.scenario.timeout
+        timer = entry == PARKED and self._has_timer(execution)
         after = self._appended(others, entries, DELAYED if timer else None)
         phase = LEAVING if entry == PARKED or entry in ENDED else GOING
         if timer and not self.rules.parking_is_one_statement:

@@ -32,6 +32,12 @@ SURVIVED = [
         192,
         id="no deadline, all requests",
     ),
+    pytest.param(
+        Scenario(timeout=False, later=True, operator=True, hasty_reconciler=True, faults=2),
+        187_568,
+        315,
+        id="a later start, all requests",
+    ),
     pytest.param(Scenario(faults=4, executions_max=4), 506_323, 145, id="four faults", marks=FULL),
     pytest.param(Scenario(operator=True), 820_608, 358, id="an operator, three faults", marks=FULL),
     pytest.param(Scenario(direct_start=True), 526_921, 188, id="a direct start, three faults", marks=FULL),
@@ -61,6 +67,13 @@ def test_every_reachable_state_is_sound(scenario: Scenario, states: int, final: 
 
     assert found.traces == {}
     assert (found.states, found.final) == (states, final)
+
+
+def test_a_later_start_needs_its_early_runs_to_park_again() -> None:
+    scenario = Scenario(timeout=False, later=True, faults=1)
+    without = replace(RULES, early_timer_parks_again=False)
+
+    assert ASLEEP in explore(RunProtocol(scenario, without)).traces
 
 
 @pytest.mark.parametrize("rule", BROKEN)

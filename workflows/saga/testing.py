@@ -30,6 +30,7 @@ from workflows.saga.errors import RunGivenUp
 from workflows.saga.patience import PatientStore
 from workflows.saga.runner import Runner
 from workflows.saga.runs import run_number
+from workflows.saga.scheduled_start import start_scheduled
 from workflows.saga.starter import Starter
 from workflows.saga.view import SagaView
 
@@ -177,6 +178,10 @@ class MemoryService:
         async for event in self.store.read_all():
             for starter in starters:
                 await starter(event)
+
+    async def tick(self, name: str, due: datetime) -> None:
+        """Start the saga whose schedule has this time, as DBOS does; the time itself does not matter."""
+        await start_scheduled(self.engine, name, due)
 
     async def settle(self) -> None:
         """Execute what is enqueued, skipping the waits, until nothing is."""

@@ -9,8 +9,8 @@ import pytest
 from eventstore import StoreUnavailable
 from tests.unit.workflows.toys import TALLIES, Order, do
 from workflows.saga import Registry, Saga, SagaDefinition, SagaEngine, Schedule
-from workflows.saga.dbos_schedules import NotStarted, start_scheduled
 from workflows.saga.errors import SagaNotFound, StoreAway
+from workflows.saga.scheduled_start import NotStarted, start_scheduled
 from workflows.saga.schedules import scheduled_id
 from workflows.saga.testing import MemoryService
 
@@ -36,7 +36,7 @@ async def test_a_time_that_has_come_starts_one_saga_however_often_it_is_told() -
     service = MemoryService(TALLIES, [nightly()])
 
     for _ in range(3):
-        await start_scheduled(service.engine, "nightly", DUE)
+        await service.tick("nightly", DUE)
         await service.settle()
 
     outcome = await service.outcome(SAGA_ID)
@@ -48,7 +48,7 @@ async def test_a_time_that_has_come_starts_one_saga_however_often_it_is_told() -
 
 async def test_a_time_that_was_told_before_with_another_input_starts_nothing() -> None:
     service = MemoryService(TALLIES, [nightly(input=lambda _due: Order(name="of the version before"))])
-    await start_scheduled(service.engine, "nightly", DUE)
+    await service.tick("nightly", DUE)
 
     await start_scheduled(SagaEngine(service.store, Registry([nightly()])), "nightly", DUE)
 
@@ -58,8 +58,8 @@ async def test_a_time_that_was_told_before_with_another_input_starts_nothing() -
 async def test_a_time_of_a_schedule_that_is_gone_starts_nothing() -> None:
     service = MemoryService(TALLIES, [SagaDefinition("nightly", one_step, Order)])
 
-    await start_scheduled(service.engine, "nightly", DUE)
-    await start_scheduled(service.engine, "retired", DUE)
+    await service.tick("nightly", DUE)
+    await service.tick("retired", DUE)
 
     assert service.store.appends == 0
 
@@ -73,14 +73,14 @@ async def test_a_database_that_is_away_leaves_it_to_be_done_again() -> None:
     service.store.before_append = away
 
     with pytest.raises(StoreAway):
-        await start_scheduled(service.engine, "nightly", DUE)
+        await service.tick("nightly", DUE)
 
 
 async def test_an_input_that_cannot_be_made_is_said_and_not_tried_for_ever() -> None:
     service = MemoryService(TALLIES, [nightly(input=lambda _due: {"name": 7})])
 
     with pytest.raises(NotStarted, match=f"{SAGA_ID}: ValidationError"):
-        await start_scheduled(service.engine, "nightly", DUE)
+        await service.tick("nightly", DUE)
     with pytest.raises(SagaNotFound):
         await service.engine.view(SAGA_ID)
 
