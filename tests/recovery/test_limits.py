@@ -122,7 +122,7 @@ def test_a_run_that_is_woken_or_resumed_waits_in_the_same_queue(database: Databa
         behave(http, mode="ok")
         http.post("/sagas/parked/compensate", json={"reason": "no more patience"}).raise_for_status()
         await_end(http, "parked", "killed", "stopped", "queued")
-    assert {"parked", "parked/2", "parked/3", "killed", "killed/2", "stopped", "queued"} <= set(queues(look))
+    assert {"parked", "parked/2", "parked/3", "killed", "stopped", "queued"} <= set(queues(look))
     assert set(queues(look).values()) == {f"sagas.{name}"}
 
 
@@ -143,5 +143,5 @@ def test_runs_in_the_queue_of_a_saga_that_has_no_limits_any_more_are_not_forgott
 
     known = queues(look)
     assert known.pop("queued") == f"sagas.{name}"
-    assert {"killed", "killed/2"} <= set(known)
+    assert "killed" in known
     assert set(known.values()) == {"sagas"}
