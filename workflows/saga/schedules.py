@@ -29,7 +29,8 @@ class Schedule:
     saga's name and the time in UTC. It starts at that time or up to ten seconds later.
 
     A time at which no executor runs is left out. With `catch_up` the next executor that starts also starts
-    what was left out since the schedule last fired, however much that is.
+    what was left out since the schedule last fired, however much that is; a time that comes in the very
+    moment in which DBOS does so may still be left out.
     """
 
     cron: str
