@@ -132,6 +132,27 @@ async def test_a_large_signal_is_refused() -> None:
         await service.engine.signal("s1", "letter", {"text": "x" * 65_536}, actor="bo")
 
 
+async def test_a_saga_that_went_back_waits_for_another_signal() -> None:
+    saga = SagaDefinition("pay-out", two_of_three, input=PayOut, signals={"approval": Approval})
+    service = await started(saga)
+    for who in ("bo", "cy"):
+        await say(service, {"approved": True, "by": who}, f"from-{who}")
+    await service.settle()
+    await service.engine.compensate("s1", actor="ana", reason="ask again", to_step="1")
+    await service.settle()
+    await service.engine.resume("s1", actor="ana", reason="ask again")
+    await service.settle()
+    assert (await service.outcome()).saga.status == "waiting"
+
+    await say(service, {"approved": True, "by": "cy"}, "from-cy")
+    await service.settle()
+    assert (await service.outcome()).saga.status == "waiting"
+
+    await say(service, {"approved": True, "by": "cy"}, "from-cy-again")
+    await service.settle()
+    assert (await service.outcome()).saga.result == ["bo", "cy"]
+
+
 async def test_two_of_three_must_agree() -> None:
     service = await started(
         SagaDefinition("pay-out", two_of_three, input=PayOut, signals={"approval": Approval})
