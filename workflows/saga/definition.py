@@ -148,6 +148,9 @@ class Registry:
     def __iter__(self) -> Iterator[SagaDefinition]:
         return iter(self._sagas.values())
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._sagas
+
     def saga(self, name: str) -> SagaDefinition:
         """Raises UnknownSaga."""
         try:

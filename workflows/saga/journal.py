@@ -21,6 +21,7 @@ An entry that makes a saga runnable names the one run that may go on (`run`); a 
 returns at once.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -332,12 +333,12 @@ ENTRIES: tuple[type[Event], ...] = (
     SagaAbandoned,
 )
 FROM_OUTSIDE: frozenset[str] = frozenset(
-    entry.__name__ for entry in (CompensationRequested, SignalReceived, ChildEnded)
+    each.__name__ for each in (CompensationRequested, SignalReceived, ChildEnded)
 )
 """Entries that others append while a run goes on. All else in a journal is written by executions, or ends
 the run."""
 
-_BY_NAME = {entry.__name__: entry for entry in ENTRIES}
+_BY_NAME = {each.__name__: each for each in ENTRIES}
 
 CATEGORY = "saga"
 
@@ -348,7 +349,12 @@ def journal_stream(saga_id: str) -> str:
 
 def decode(recorded: RecordedEvent) -> Event:
     """The entry that was recorded. Raises KeyError for a name that is no journal entry."""
-    return _BY_NAME[recorded.type].model_validate(recorded.data)
+    return entry(recorded.type, recorded.data)
+
+
+def entry(name: str, data: Mapping[str, Any]) -> Event:
+    """The entry of this name. Raises KeyError, pydantic.ValidationError."""
+    return _BY_NAME[name].model_validate(data)
 
 
 def encode(event: Event, metadata: dict[str, Any]) -> NewEvent:

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventstore import Appended, RecordedEvent
-from tests.unit.workflows.conftest import VirtualTimeLoop
 from tests.unit.workflows.toys import (
     Order,
     Refuse,
@@ -25,7 +24,7 @@ from tests.unit.workflows.toys import (
 )
 from workflows.saga import Retry, Saga
 from workflows.saga.errors import RunGivenUp
-from workflows.saga.testing import HookedStore, MemoryService
+from workflows.saga.testing import HookedStore, MemoryService, VirtualTimeLoop
 
 OPERATIONS_MAX = 10
 PERSISTENT = Retry(attempts=9, first_wait_seconds=0.1)

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain import Rejected
-from tests.unit.workflows.conftest import VirtualTimeLoop
 from tests.unit.workflows.toys import (
     AWAY,
     SEND,
@@ -27,7 +26,7 @@ from tests.unit.workflows.toys import (
 from workflows.saga import CallFailed, Retry, Saga
 from workflows.saga.context import Step
 from workflows.saga.errors import CannotCompensate
-from workflows.saga.testing import Hook, Killed, MemoryService
+from workflows.saga.testing import Hook, Killed, MemoryService, VirtualTimeLoop
 
 APPENDS_MAX = 25
 THRICE = Retry(attempts=3, first_wait_seconds=0.4)

@@ -1,27 +1,21 @@
-"""Run sagas in memory: the real kernel and store, without a database and without DBOS; time is only moved.
-
-    service = MemoryService(CATALOG, SAGAS, calls, refuse=lambda command: isinstance(command, ShipParcel))
-    await service.apply(ReceiveStock(sku="11", quantity=5))
-    outcome = await service.run_saga("fulfil-order", order)
-    assert outcome.compensations == [RefundPayment(...), ReleaseStock(...)]
+"""One service in memory: store, engine, the runs that are enqueued, and a clock.
 
 Runs are started as DBOS would start them: those that an append enqueued, at their time, and again when an
-execution died or gave up. `service.store` can be told to fail: `service.store.before_append = killed_at(3)`.
+execution died or gave up.
 """
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pydantic import BaseModel
 
-from domain import Catalog, Command, Event, Rejected
+from domain import Catalog, Command, Rejected
 from domain.catalog import AnyDecider
-from eventstore import Appended, AppendRefused, Batch, CommandId, RecordedEvent
-from eventstore.memory import MemoryEventStore
+from eventstore import Appended, AppendRefused, RecordedEvent
 from workflows.saga import journal
 from workflows.saga.commands import CommandHandler, Decision
 from workflows.saga.definition import CallDefinition, Registry, SagaDefinition
@@ -32,73 +26,13 @@ from workflows.saga.runner import Runner
 from workflows.saga.runs import run_number
 from workflows.saga.scheduled_start import start_scheduled
 from workflows.saga.starter import Starter
-from workflows.saga.view import SagaView
+from workflows.saga.testing.disturbance import RefusableHandler
+from workflows.saga.testing.outcome import Outcome, Reading
+from workflows.saga.testing.store import HookedStore, Killed
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 EXECUTIONS_MAX: Final = 50
 RUNS_MAX: Final = 500
-
-Hook = Callable[[int], Awaitable[None]]
-"""Called with the number of an append, from 1."""
-
-
-class Killed(BaseException):
-    """The process died here, as by SIGKILL."""
-
-
-def killed_at(number: int) -> Hook:
-    """Dies at append `number`; later appends, those of the next process, are left alone."""
-
-    async def die(current: int) -> None:
-        if current == number:
-            raise Killed(f"at append {number}")
-
-    return die
-
-
-async def _go_on(_number: int) -> None:
-    """The hook that does nothing."""
-
-
-class HookedStore(MemoryEventStore):
-    """A memory store that counts appends and lets a test act before and after each one.
-
-    What `before_append` raises is raised instead of appending; what `after_append` raises is a lost
-    acknowledgement. An append that loses its race counts too.
-    """
-
-    appends: int = 0
-    before_append: Hook = staticmethod(_go_on)
-    after_append: Hook = staticmethod(_go_on)
-
-    async def append(
-        self,
-        batches: Sequence[Batch],
-        *,
-        command: CommandId | None = None,
-        attachment: Mapping[str, Any] | None = None,
-    ) -> Appended:
-        self.appends += 1
-        number = self.appends
-        await self.before_append(number)
-        appended = await super().append(batches, command=command, attachment=attachment)
-        await self.after_append(number)
-        return appended
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a saga. Commands, calls and compensations are those that took effect, in their order."""
-
-    saga: SagaView
-    journal: list[Event]
-    commands: list[BaseModel]
-    compensations: list[BaseModel]
-
-    @property
-    def entries(self) -> list[str]:
-        """The names of the journal's entries."""
-        return [type(entry).__name__ for entry in self.journal]
 
 
 @dataclass(order=True)
@@ -134,6 +68,7 @@ class MemoryService:
         self.stopping = False
         self._catalog = catalog
         self._refusing = Catalog([self._made_refusing(decider) for decider in catalog.deciders.values()])
+        self._refused: list[Command] = []
         self._skipped = timedelta()
         self._enqueued: set[str] = set()
         self._due: list[DueRun] = []
@@ -183,12 +118,17 @@ class MemoryService:
         """Start the saga whose schedule has this time, as DBOS does; the time itself does not matter."""
         await start_scheduled(self.engine, name, due)
 
-    async def settle(self) -> None:
-        """Execute what is enqueued, skipping the waits, until nothing is."""
+    async def settle(self, until: datetime | None = None) -> None:
+        """Execute what is enqueued, skipping the waits, until nothing is; or what is due before `until`, and
+        then it is that time."""
         for _ in range(RUNS_MAX):
-            if not await self.run_next():
-                return
-        raise AssertionError(f"{RUNS_MAX} runs, and still one is due")
+            if not self._due or (until is not None and self._due[0].due >= until):
+                break
+            await self.run_next()
+        else:
+            raise AssertionError(f"{RUNS_MAX} runs, and still one is due")
+        if until is not None:
+            self.skip(max(timedelta(), until - self.now()))
 
     async def run_next(self) -> bool:
         """Execute the next enqueued run, at its time, until an execution of it ends. False without one."""
@@ -213,7 +153,7 @@ class MemoryService:
     def process(self) -> Runner:
         """The executor of a process that has just started: nothing is cached in it."""
         store = PatientStore(self.store, stopping=lambda: self.stopping)
-        handler = CommandHandler(store, self._refusing)
+        handler = RefusableHandler(store, self._refusing, refused=self._refused)
         return Runner(
             store,
             handler,
@@ -227,43 +167,26 @@ class MemoryService:
     async def outcome(self, saga_id: str = "s1") -> Outcome:
         """The saga as it is now. Raises SagaNotFound."""
         saga = await self.engine.view(saga_id)
-        entries = [journal.decode(event) for event in await self.stream(journal.journal_stream(saga_id))]
-        asked: dict[str, BaseModel] = {}
-        undo: dict[str, BaseModel] = {}
-        for entry in entries:
-            match entry:
-                case journal.StepStarted():
-                    asked[entry.step] = self._argument(entry.name, entry.argument)
-                case journal.StepSucceeded(kind="execute"):
-                    asked[entry.step] = self._catalog.command(entry.name, entry.command)
-            if isinstance(entry, journal.StepStarted | journal.StepSucceeded) and entry.compensation:
-                undo[entry.step] = self._compensation(entry.compensation)
+        reading = Reading(self.store, self._catalog, self.registry)
+        events, children = await reading.family(saga_id)
+        commands, compensations = reading.effects(events)
+        own = [event for event in events if event.stream == journal.journal_stream(saga_id)]
+        completed = saga.status == "completed" and saga.name in self.registry
         return Outcome(
             saga,
-            entries,
-            commands=[
-                asked[e.step] for e in entries if isinstance(e, journal.StepSucceeded) and e.step in asked
-            ],
-            compensations=[
-                undo[e.step] for e in entries if isinstance(e, journal.StepCompensated) and e.step in undo
-            ],
+            [journal.decode(event) for event in own],
+            commands,
+            compensations,
+            self.registry.saga(saga.name).result.validate_python(saga.result) if completed else None,
+            [await self.outcome(child) for child in children],
         )
 
     async def stream(self, stream: str) -> list[RecordedEvent]:
         return [event async for event in self.store.read_stream(stream)]
 
-    def _compensation(self, stored: journal.StoredCompensation) -> BaseModel:
-        if stored.kind == "command":
-            return self._catalog.command(stored.name, stored.data)
-        return self._argument(stored.name, stored.data)
-
-    def _argument(self, call: str, argument: dict[str, Any]) -> BaseModel:
-        model: BaseModel = self.registry.call(call).call.argument.model_validate(argument)
-        return model
-
     def _made_refusing(self, decider: AnyDecider) -> AnyDecider:
         def decide(state: Any, command: Any) -> list[Any]:
-            if self.refuse(command):
+            if self.refuse(command) or any(command is refused for refused in self._refused):
                 raise Rejected(f"{type(command).__name__} is refused", code="refused")
             return decider.decide(state, command)
 
