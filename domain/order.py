@@ -1,56 +1,19 @@
-"""A customer's order: placed, then either completed or cancelled.
+"""A customer's order: placed, then either completed or cancelled. What was delivered may be returned.
 
 An order id is used once. Placing it again is refused, cancelled or not:
 two sagas must never fulfil one order.
 """
 
-from typing import Annotated, Literal, assert_never
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from domain import returns
 from domain.decider import Command, Decider, Event, Rejected, State
-from domain.money import AMOUNT_MAX, Money
-from domain.values import Address, Id, Quantity
-
-
-class OrderLine(BaseModel):
-    """So many of one SKU at a price each."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sku: Id
-    quantity: Quantity
-    unit_price: Money
-
-
-def total_of(lines: tuple[OrderLine, ...]) -> Money:
-    """What the lines cost together."""
-    return Money(amount=_cost(lines), currency=lines[0].unit_price.currency)
-
-
-def _cost(lines: tuple[OrderLine, ...]) -> int:
-    return sum(line.quantity * line.unit_price.amount for line in lines)
-
-
-def _check_lines(lines: tuple[OrderLine, ...]) -> tuple[OrderLine, ...]:
-    if not lines:  # here, because pydantic's min_length counts valid lines only and would complain twice
-        raise ValueError("an order has at least one line")
-    currencies = sorted({line.unit_price.currency for line in lines})
-    if len(currencies) > 1:
-        raise ValueError(f"unit_price: an order has one currency, not {' and '.join(currencies)}")
-    skus = [line.sku for line in lines]
-    if len(set(skus)) < len(skus):
-        raise ValueError("sku: an order has one line for each sku")
-    if not 0 < _cost(lines) <= AMOUNT_MAX:
-        raise ValueError(f"unit_price: an order costs between 1 and {AMOUNT_MAX} minor units")
-    return lines
-
-
-OrderLines = Annotated[
-    tuple[OrderLine, ...],
-    Field(max_length=500, json_schema_extra={"minItems": 1}),
-    AfterValidator(_check_lines),
-]
+from domain.money import Money
+from domain.order_lines import OrderLine, OrderLines, total_of
+from domain.returns import RequestReturn, Return, ReturnCommand, ReturnEvent
+from domain.values import Address, Id
 
 
 class PlaceOrder(Command):
@@ -84,8 +47,8 @@ class OrderCompleted(Event):
     order_id: Id
 
 
-OrderCommand = PlaceOrder | CancelOrder | CompleteOrder
-OrderEvent = OrderPlaced | OrderCancelled | OrderCompleted
+OrderCommand = PlaceOrder | CancelOrder | CompleteOrder | ReturnCommand
+OrderEvent = OrderPlaced | OrderCancelled | OrderCompleted | ReturnEvent
 
 
 class Order(State):
@@ -94,9 +57,10 @@ class Order(State):
     ship_to: Address | None = None
     lines: tuple[OrderLine, ...] = ()
     total: Money | None = None
+    returns: dict[str, Return] = Field(default_factory=dict)
 
 
-def decide(order: Order, command: OrderCommand) -> list[OrderEvent]:
+def decide(order: Order, command: OrderCommand) -> list[OrderEvent]:  # noqa: PLR0911 - one a command
     match command:
         case PlaceOrder():
             return _place(order, command)
@@ -116,8 +80,11 @@ def decide(order: Order, command: OrderCommand) -> list[OrderEvent]:
             )
         case CompleteOrder(order_id=order_id):
             return [OrderCompleted(order_id=order_id)]
+        case RequestReturn():
+            _require_delivered(order, command)
+            return [*returns.request(order.returns, order.lines, command)]
         case _:
-            assert_never(command)
+            return [*returns.decide(order.returns, command)]
 
 
 def _place(order: Order, command: PlaceOrder) -> list[OrderEvent]:
@@ -138,6 +105,17 @@ def _place(order: Order, command: PlaceOrder) -> list[OrderEvent]:
     ]
 
 
+def _require_delivered(order: Order, command: RequestReturn) -> None:
+    if order.status != "completed":
+        raise Rejected(
+            f"order {command.order_id} is {order.status}, not completed",
+            code="order-not-completed",
+            data={"status": order.status},
+        )
+    if order.customer_id != command.customer_id:
+        raise Rejected(f"order {command.order_id} is of another customer", code="other-customer")
+
+
 def evolve(order: Order, event: OrderEvent) -> Order:
     match event:
         case OrderPlaced():
@@ -153,7 +131,7 @@ def evolve(order: Order, event: OrderEvent) -> Order:
         case OrderCompleted():
             return order.model_copy(update={"status": "completed"})
         case _:
-            assert_never(event)
+            return order.model_copy(update={"returns": returns.evolve(order.returns, event)})
 
 
 order: Decider[OrderCommand, OrderEvent, Order] = Decider(

@@ -13,6 +13,9 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=r"^[
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """One line of text for people. Control characters are refused: Postgres cannot store NUL in jsonb."""
 
+Note = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""What somebody has to add, in one line; often nothing."""
+
 Quantity = Annotated[int, Field(strict=True, ge=1, le=QUANTITY_MAX)]
 
 

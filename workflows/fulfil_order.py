@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict
 from domain import Command
 from domain.account import CapturePayment, Deposit, HoldPayment, RefundPayment, ReleasePayment, Withdraw
 from domain.money import Money
-from domain.order import CancelOrder, CompleteOrder, OrderLines, PlaceOrder, total_of
+from domain.order import CancelOrder, CompleteOrder, PlaceOrder
+from domain.order_lines import OrderLines, total_of
 from domain.shipment import DispatchShipment
 from domain.stock import ReleaseStock, ReserveStock, ShipStock
 from domain.values import Address, Id

@@ -90,10 +90,12 @@ END_ENTRIES = ("SagaCompleted", "SagaCompensated")
 
 
 def no_command_happened_twice(evidence: Evidence, _: Collection[str]) -> Check:
-    """No two events of the aggregates come from one command: here each command causes one at most."""
-    commands = [command for event in evidence.domain_events if (command := _command_of(event))]
-    faults = [f"command {command} is in the log more than once" for command in _repeated(commands)]
-    return Check("no command happened twice", f"{len(commands)} commands", faults)
+    """No two events of one kind come from one command: here each command causes one of a kind at most."""
+    caused = [
+        f"{command} ({event['type']})" for event in evidence.domain_events if (command := _command_of(event))
+    ]
+    faults = [f"command {one} is in the log more than once" for one in _repeated(caused)]
+    return Check("no command happened twice", f"{len(caused)} events", faults)
 
 
 def steps_and_events_agree(evidence: Evidence, saga_ids: Collection[str]) -> Check:

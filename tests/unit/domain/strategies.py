@@ -14,9 +14,26 @@ from domain.account import (
     Withdraw,
 )
 from domain.money import Money
-from domain.order import CancelOrder, CompleteOrder, OrderLine, PlaceOrder
+from domain.order import CancelOrder, CompleteOrder, PlaceOrder
+from domain.order_lines import OrderLine
+from domain.reordering import ExpectGoods, GiveUpGoods, SetReorderPoint
+from domain.returns import (
+    CancelReturn,
+    CloseReturn,
+    ExpireReturn,
+    RefuseReturn,
+    RequestReturn,
+    ReturnLine,
+)
 from domain.shipment import DispatchShipment
-from domain.stock import ReceiveStock, ReleaseStock, ReserveStock, ShipStock
+from domain.stock import (
+    ReceiveStock,
+    ReleaseStock,
+    ReserveStock,
+    RestockReturned,
+    RevokeRestock,
+    ShipStock,
+)
 from domain.values import Address
 
 order_ids = st.sampled_from(["o1", "o2", "o3"])
@@ -40,6 +57,11 @@ stock_commands = st.one_of(
     st.builds(ReserveStock, sku=st.just("s"), order_id=order_ids, quantity=quantities),
     st.builds(ReleaseStock, sku=st.just("s"), order_id=order_ids),
     st.builds(ShipStock, sku=st.just("s"), order_id=order_ids),
+    st.builds(RestockReturned, sku=st.just("s"), order_id=order_ids, quantity=quantities),
+    st.builds(RevokeRestock, sku=st.just("s"), order_id=order_ids, quantity=quantities),
+    st.builds(SetReorderPoint, sku=st.just("s"), level=st.integers(0, 12), quantity=quantities),
+    st.just(ExpectGoods(sku="s")),
+    st.just(GiveUpGoods(sku="s")),
 )
 account_commands = st.one_of(
     st.builds(OpenAccount, account_id=st.just("a"), currency=currencies),
@@ -50,7 +72,24 @@ account_commands = st.one_of(
     st.builds(CapturePayment, account_id=st.just("a"), order_id=order_ids),
     st.builds(RefundPayment, account_id=st.just("a"), order_id=order_ids, money=money),
 )
+return_lines = st.lists(
+    st.builds(ReturnLine, sku=st.sampled_from(["1", "2", "3"]), quantity=st.integers(1, 4)),
+    min_size=1,
+    max_size=2,
+    unique_by=lambda line: line.sku,
+).map(tuple)
+returns: dict[str, Any] = {"order_id": st.just("o"), "return_id": st.sampled_from(["r1", "r2", "r3"])}
+return_commands = st.one_of(
+    st.builds(
+        RequestReturn, **returns, customer_id=order_ids, lines=return_lines, reason=st.just("too small")
+    ),
+    st.builds(RefuseReturn, **returns, by=st.just("Bo")),
+    st.builds(ExpireReturn, **returns),
+    st.builds(CloseReturn, **returns, by=st.just("Bo")),
+    st.builds(CancelReturn, **returns),
+)
 order_commands = st.one_of(
+    return_commands,
     st.builds(PlaceOrder, order_id=st.just("o"), customer_id=order_ids, ship_to=addresses, lines=lines),
     st.just(CancelOrder(order_id="o")),
     st.just(CompleteOrder(order_id="o")),

@@ -20,10 +20,17 @@ from domain.account import (
 )
 from domain.aggregates import CATALOG
 from domain.catalog import AnyDecider
-from domain.stock import ReceiveStock, StockItem, stock
+from domain.reordering import ReorderPointSet, StockRanLow
+from domain.stock import (
+    ReceiveStock,
+    RestockReturned,
+    RevokeRestock,
+    StockItem,
+    stock,
+)
 from tests.unit.domain.strategies import COMMANDS
 
-ADDS_EACH_TIME = (ReceiveStock, Deposit, Withdraw, RefundPayment)
+ADDS_EACH_TIME = (ReceiveStock, RestockReturned, RevokeRestock, Deposit, Withdraw, RefundPayment)
 """Two deliveries or payments of the same size are two: command ids, not deciders, tell a repetition."""
 
 every_aggregate = pytest.mark.parametrize("decider", CATALOG.deciders.values(), ids=lambda d: d.category)
@@ -112,6 +119,29 @@ def test_stock_never_appears_and_never_vanishes(commands: list[Command]) -> None
         assert isinstance(item, StockItem)
         assert item.on_hand + sum(item.reserved.values()) + item.shipped == item.received
         assert min(item.on_hand, item.shipped, *item.reserved.values(), 0) == 0
+
+
+@settings(max_examples=300)
+@given(st.lists(COMMANDS["stock"], max_size=25))
+def test_stock_says_that_it_runs_low_only_when_it_does_and_once(commands: list[Command]) -> None:
+    item: Any = stock.initial
+    for event in history_of(stock, commands):
+        if isinstance(event, StockRanLow):
+            assert item.on_hand == event.on_hand < item.reorder_point.level
+            assert event.quantity == item.reorder_point.quantity
+            assert not item.reorder_point.goods_expected
+        item = stock.evolve(item, event)
+
+
+@settings(max_examples=300)
+@given(st.lists(COMMANDS["stock"], max_size=25))
+def test_only_a_stock_with_a_reorder_point_shows_one(commands: list[Command]) -> None:
+    events = history_of(stock, commands)
+
+    shown = stock.fold(events).model_dump(mode="json")
+
+    assert ("reorder_point" in shown) == any(isinstance(event, ReorderPointSet) for event in events)
+    assert shown.keys() - {"reorder_point"} == {"received", "on_hand", "reserved", "shipped"}
 
 
 @settings(max_examples=300)

@@ -11,12 +11,11 @@ from domain.order import (
     CompleteOrder,
     OrderCancelled,
     OrderCompleted,
-    OrderLine,
     OrderPlaced,
     PlaceOrder,
     order,
-    total_of,
 )
+from domain.order_lines import OrderLine, total_of
 from domain.values import Address
 from tests.unit.domain.spec import given
 
@@ -83,6 +82,7 @@ def test_an_order_keeps_what_was_ordered(history: list[Any], status: str) -> Non
         ship_to={"name": "Vins et alcools Chevalier", "country": "France"},
         lines=[line.model_dump() for line in LINES],
         total={"amount": 26_600, "currency": "USD"},
+        returns={},
     )
 
 

@@ -7,7 +7,7 @@ from domain import Command
 from domain.account import Deposit, OpenAccount
 from domain.aggregates import CATALOG
 from domain.money import Money
-from domain.order import OrderLine
+from domain.order_lines import OrderLine
 from domain.stock import ReceiveStock
 from domain.values import Address
 from workflows.carrier import (
