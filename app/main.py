@@ -13,10 +13,11 @@ from app.api.middleware import BodyLimit, RequestContext
 from app.api.reference import openapi_document
 from app.problems import install_problems
 from app.runtime import Runtime, running
-from app.sandbox import carrier_router
+from app.sandbox import carrier_router, supplier_router
 from app.settings import Settings
 
 CARRIER_PREFIX = "/sandbox/carrier"
+SUPPLIER_PREFIX = "/sandbox/supplier"
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -31,6 +32,7 @@ def create_app(settings: Settings) -> FastAPI:
         async with running(settings) as runtime:
             app.state.runtime = runtime
             app.include_router(carrier_router(runtime.pool), prefix=CARRIER_PREFIX)
+            app.include_router(supplier_router(runtime.pool), prefix=SUPPLIER_PREFIX)
             yield
 
     app = FastAPI(

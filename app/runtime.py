@@ -32,7 +32,7 @@ from eventstore.projections import ProjectionRunner
 from eventstore.subscriptions import Subscription
 from eventstore.tasks import end
 from workflows.carrier import Carrier
-from workflows.saga import Registry, SagaEngine
+from workflows.saga import CallDefinition, Registry, SagaEngine
 from workflows.saga.commands import CommandHandler
 from workflows.saga.dbos_runs import DbosRuns
 from workflows.saga.patience import PatientStore
@@ -40,6 +40,7 @@ from workflows.saga.runner import Runner
 from workflows.saga.scheduled_start import start_scheduled
 from workflows.saga.starter import Starter
 from workflows.sagas import SAGAS
+from workflows.supplier import Supplier
 
 STOP_SECONDS: Final = 5.0
 """How long runs that are under way may take to come to their next append."""
@@ -150,18 +151,10 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
     appender = Appender(appender_pool, function=("saga", "append_items"), on_commit=commits.tell)
     stack.push_async_callback(appender.close, APPENDS_SECONDS)
     store = PostgresEventStore(pool, appender)
-    carrier_url = settings.carrier_url or _sandbox_url(settings)
-    client = await stack.enter_async_context(httpx.AsyncClient(base_url=carrier_url, timeout=None))
-    registry = Registry(SAGAS, Carrier(client).calls())
+    registry = Registry(SAGAS, await _remote_calls(stack, settings))
     engine = SagaEngine(store, registry)
     projection = ProjectionRunner(pool, store, SagaProjection(), commits.event())
-    starters = [Starter(engine, CATALOG, definition) for definition in registry if definition.on]
-    # A connection for each while it handles events, out of the way of what its handler needs.
-    leaders = await stack.enter_async_context(store_pool(urls.app, max(1, len(starters))))
-    subscriptions = [
-        Subscription(leaders, store, starter.name, starter, starter.from_start, commits.event())
-        for starter in starters
-    ]
+    subscriptions = await _subscriptions(stack, urls, engine, commits)
     lease = await Lease.take(urls.direct)
     stack.push_async_callback(lease.release)
     patient = PatientStore(store, stopping.is_set)
@@ -200,10 +193,33 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
     )
 
 
-def _sandbox_url(settings: Settings) -> str:
+async def _remote_calls(stack: AsyncExitStack, settings: Settings) -> list[CallDefinition[Any, Any]]:
+    async def client(url: str | None, sandbox: str) -> httpx.AsyncClient:
+        address = url or _sandbox_url(settings, sandbox)
+        return await stack.enter_async_context(httpx.AsyncClient(base_url=address, timeout=None))
+
+    carrier = Carrier(await client(settings.carrier_url, "carrier"))
+    supplier = Supplier(await client(settings.supplier_url, "supplier"))
+    return [*carrier.calls(), *supplier.calls()]
+
+
+async def _subscriptions(
+    stack: AsyncExitStack, urls: DatabaseUrls, engine: SagaEngine, commits: Commits
+) -> list[Subscription]:
+    """One for each kind of saga that events start."""
+    starters = [Starter(engine, CATALOG, definition) for definition in engine.registry if definition.on]
+    # A connection for each while it handles events, out of the way of what its handler needs.
+    leaders = await stack.enter_async_context(store_pool(urls.app, max(1, len(starters))))
+    return [
+        Subscription(leaders, engine.store, starter.name, starter, starter.from_start, commits.event())
+        for starter in starters
+    ]
+
+
+def _sandbox_url(settings: Settings, name: str) -> str:
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # an address to talk to, not to bind
     host = everywhere.get(settings.host, settings.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}/sandbox/carrier"
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}/sandbox/{name}"
 
 
 async def _start(stack: AsyncExitStack, runtime: Runtime) -> None:

@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     """0 lets the system choose one."""
     carrier_url: HttpUrl | None = None
     """The carrier's HTTP API. Default: the sandbox carrier of the same process."""
+    supplier_url: HttpUrl | None = None
+    """The supplier's HTTP API. Default: the sandbox supplier of the same process."""
 
     slots: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Runs of sagas that this executor works on at one time."""

@@ -3,7 +3,8 @@
 from typing import Final
 
 from workflows.fulfil_order import FULFIL_ORDER
+from workflows.replenish_stock import REPLENISH_STOCK
 from workflows.saga import SagaDefinition
 from workflows.transfer_funds import TRANSFER_FUNDS
 
-SAGAS: Final[list[SagaDefinition]] = [FULFIL_ORDER, TRANSFER_FUNDS]
+SAGAS: Final[list[SagaDefinition]] = [FULFIL_ORDER, TRANSFER_FUNDS, REPLENISH_STOCK]

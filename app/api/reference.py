@@ -37,6 +37,7 @@ TAGS: Final = [
     {"name": "events", "description": "What happened: one stream, or all of them in one order."},
     {"name": "health", "description": "For load balancers and supervisors."},
     {"name": "sandbox carrier", "description": "A carrier to try things with; it can be told to misbehave."},
+    {"name": "sandbox supplier", "description": "A supplier of the same kind."},
 ]
 
 EXAMPLES: Final[dict[str, dict[str, Any]]] = {
@@ -47,7 +48,9 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "lines": [{"sku": "11", "quantity": 12, "unit_price": {"amount": 1400, "currency": "USD"}}],
     },
     "TransferFunds": {"source": "VINET", "target": "shop", "money": {"amount": 1400, "currency": "USD"}},
+    "ReplenishStock": {"sku": "11", "quantity": 100},
     "ReceiveStock": {"quantity": 39},
+    "SetReorderPoint": {"level": 20, "quantity": 100},
     "OpenAccount": {"currency": "USD"},
     "Deposit": {"money": {"amount": 5000, "currency": "USD"}},
 }

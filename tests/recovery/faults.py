@@ -22,7 +22,7 @@ from eventstore import Appended, Batch
 from eventstore.postgres import PostgresEventStore
 from tests.recovery.sagas import MORE_CALLS, MORE_SAGAS, ticking
 from workflows.carrier import Carrier
-from workflows.saga import Limits, Retry, Saga
+from workflows.saga import Limits, Retry, Saga, SagaEngine, Started
 from workflows.saga.context import Step
 from workflows.saga.journal import journal_stream
 from workflows.saga.runner import Runner
@@ -125,6 +125,24 @@ class DieInProjection:
                 die()
 
         SagaProjection.apply = dying  # type: ignore[method-assign, assignment]
+
+
+@dataclass(frozen=True)
+class DieWhenAnEventHasStarted:
+    """Dies when the saga that an event starts is durable, before the checkpoint has moved past the event."""
+
+    saga: str
+
+    def __call__(self) -> None:
+        start = SagaEngine.start
+
+        async def dying(engine: SagaEngine, name: str, *arguments: Any, **options: Any) -> Started:
+            started = await start(engine, name, *arguments, **options)
+            if name == self.saga:
+                die()
+            return started
+
+        SagaEngine.start = dying  # type: ignore[method-assign, assignment]
 
 
 @dataclass(frozen=True)

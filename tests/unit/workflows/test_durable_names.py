@@ -9,6 +9,7 @@ import httpx
 from workflows.carrier import Carrier
 from workflows.saga.journal import ENTRIES, Cause, StoredCompensation
 from workflows.sagas import SAGAS
+from workflows.supplier import Supplier
 
 GOLDEN = Path(__file__).with_name("durable_names.json")
 
@@ -20,7 +21,8 @@ def test_stored_names_and_shapes_have_not_changed() -> None:
 
 def durable_names() -> dict[str, Any]:
     """Entries and what is inside them by their fields; sagas by version; calls by the fields they store."""
-    calls = Carrier(httpx.AsyncClient()).calls()
+    client = httpx.AsyncClient()
+    calls = [*Carrier(client).calls(), *Supplier(client).calls()]
     return {
         "entries": {
             f"{entry.__name__} {entry.schema_version}": sorted(entry.model_fields)

@@ -9,31 +9,23 @@ Bookings and behaviour are kept in Postgres. A tracking number is a function of 
 the same work can be compared.
 """
 
-import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
-from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal, LiteralString
 
-from fastapi import APIRouter, Path, Query, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Response
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
-from pydantic import BaseModel, ConfigDict, Field
-from starlette.types import Receive, Scope, Send
+from pydantic import BaseModel, Field
 
+from app.sandbox.misbehaviour import After, Key, Misbehaving, Misbehaviour, PageSize, problem
 from domain.values import Id
 from eventstore.connections import Pool
 from workflows.carrier import BookCarrier
 
-Key = Annotated[str, Path(min_length=1, max_length=300, pattern=r"^[A-Za-z0-9._:/-]+$")]
-After = Annotated[str, Query(max_length=300, pattern=r"^[A-Za-z0-9._:/-]*$")]
-PageSize = Annotated[int, Query(ge=1, le=1000)]
 Operation = Literal["book", "cancel"]
-
-DELAY_MS_MAX: Final = 600_000
 
 # An update that changes nothing, so that the row is returned which holds the key.
 BOOK: Final = """
@@ -70,18 +62,13 @@ RETURNING operation, mode, delay_ms, times, order_id
 SELECT_BEHAVIOUR: Final = "SELECT operation, mode, delay_ms, times, order_id FROM sandbox.behaviour"
 
 
-class Behaviour(BaseModel):
+class Behaviour(Misbehaviour):
     """What the carrier does with requests from now on.
 
     slow: acts at once, answers after the delay · fail: 503, without acting · refuse: 422, a business no ·
     drop: acts, then breaks the connection · late: acts after the delay, also when the client has gone.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    mode: Literal["ok", "slow", "fail", "refuse", "drop", "late"] = "ok"
-    delay_ms: Annotated[int, Field(ge=0, le=DELAY_MS_MAX)] = 0
-    times: Annotated[int | None, Field(ge=0, description="Requests still to come; null: all of them")] = None
     order_id: Annotated[Id | None, Field(description="The order it applies to; null: any")] = None
     operation: Operation = "book"
 
@@ -102,15 +89,6 @@ class SandboxBookings(BaseModel):
 
     bookings: list[SandboxBooking]
     next: str | None
-
-
-class BrokenResponse(Response):
-    """Breaks the connection: the server closes it when fewer bytes come than were promised."""
-
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        headers = [(b"content-length", b"1000")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"{", "more_body": True})
 
 
 Answer = SandboxBooking | Response
@@ -137,7 +115,7 @@ class SandboxCarrier:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._late: set[asyncio.Task[Answer]] = set()
+        self._misbehaving = Misbehaving("carrier", "the carrier does not ship there")
 
     async def book(self, key: Key, booking: BookCarrier) -> Answer:
         """Book under a key. The same body again answers the same booking, another one 409."""
@@ -150,7 +128,7 @@ class SandboxCarrier:
     async def show(self, key: Key) -> Answer:
         """The booking of a key."""
         rows = await self._run(SELECT_BOOKING, {"key": key})
-        return _booking(rows[0]) if rows else _problem(404, "booking-unknown", f"{key} was never booked")
+        return _booking(rows[0]) if rows else problem(404, "booking-unknown", f"{key} was never booked")
 
     async def page(
         self, after: After = "", limit: PageSize = 100, order_id: Id | None = None
@@ -177,34 +155,7 @@ class SandboxCarrier:
     ) -> Answer:
         rows = await self._run(USE_BEHAVIOUR, {"operation": operation, "order_id": order_id})
         behaviour = Behaviour.model_validate(rows[0]) if rows else Behaviour()
-        match behaviour.mode:
-            case "ok":
-                return await act()
-            case "slow":
-                answer = await act()
-                await asyncio.sleep(behaviour.delay_ms / 1000)
-                return answer
-            case "fail":
-                return _problem(503, "carrier-failed", "the carrier was told to fail")
-            case "refuse":
-                return _problem(422, "carrier-refused", "the carrier does not ship there")
-            case "drop":
-                await act()
-                return BrokenResponse()
-            case "late":
-                return await self._act_late(act, behaviour.delay_ms / 1000)
-
-    async def _act_late(self, act: Callable[[], Awaitable[Answer]], delay_seconds: float) -> Answer:
-        """Act in a task of its own, which goes on when the client, and with it this request, has gone."""
-
-        async def wait_and_act() -> Answer:
-            await asyncio.sleep(delay_seconds)
-            return await act()
-
-        task = asyncio.create_task(wait_and_act())
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
-        return await asyncio.shield(task)
+        return await self._misbehaving.act(behaviour, act)
 
     async def _book(self, key: str, booking: BookCarrier) -> Answer:
         request = booking.model_dump(mode="json")
@@ -216,9 +167,9 @@ class SandboxCarrier:
         }
         [row] = await self._run(BOOK, values)
         if row["status"] == "cancelled":
-            return _problem(409, "booking-cancelled", f"{key} was cancelled")
+            return problem(409, "booking-cancelled", f"{key} was cancelled")
         if row["request"] != request:
-            return _problem(409, "booking-differs", f"{key} was booked with another body")
+            return problem(409, "booking-differs", f"{key} was booked with another body")
         return _booking(row)
 
     async def _cancel(self, key: str, order_id: str) -> Answer:
@@ -238,10 +189,3 @@ def _booking(row: Row) -> SandboxBooking:
 
 def _tracking(key: str) -> str:
     return "SBX-" + hashlib.sha256(key.encode()).hexdigest()[:12].upper()
-
-
-def _problem(status: int, code: str, detail: str) -> JSONResponse:
-    content = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
-    return JSONResponse(
-        content | {"code": code, "detail": detail}, status, media_type="application/problem+json"
-    )
