@@ -4,7 +4,8 @@ from typing import Final
 
 from workflows.fulfil_order import FULFIL_ORDER
 from workflows.replenish_stock import REPLENISH_STOCK
+from workflows.return_order import RETURN_ORDER
 from workflows.saga import SagaDefinition
 from workflows.transfer_funds import TRANSFER_FUNDS
 
-SAGAS: Final[list[SagaDefinition]] = [FULFIL_ORDER, TRANSFER_FUNDS, REPLENISH_STOCK]
+SAGAS: Final[list[SagaDefinition]] = [FULFIL_ORDER, TRANSFER_FUNDS, RETURN_ORDER, REPLENISH_STOCK]

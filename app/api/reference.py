@@ -48,6 +48,12 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "lines": [{"sku": "11", "quantity": 12, "unit_price": {"amount": 1400, "currency": "USD"}}],
     },
     "TransferFunds": {"source": "VINET", "target": "shop", "money": {"amount": 1400, "currency": "USD"}},
+    "ReturnOrder": {
+        "order_id": "10248",
+        "customer_id": "VINET",
+        "lines": [{"sku": "11", "quantity": 2}],
+        "reason": "too small",
+    },
     "ReplenishStock": {"sku": "11", "quantity": 100},
     "ReceiveStock": {"quantity": 39},
     "SetReorderPoint": {"level": 20, "quantity": 100},

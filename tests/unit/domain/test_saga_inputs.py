@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from workflows.fulfil_order import FULFIL_ORDER, FulfilOrder
 from workflows.replenish_stock import ReplenishStock
+from workflows.return_order import ReturnOrder
 from workflows.sagas import SAGAS
 from workflows.transfer_funds import TransferFunds
 
@@ -27,6 +28,7 @@ def test_the_names_of_the_sagas_are_durable() -> None:
     assert {saga.name: (saga.input, saga.version) for saga in SAGAS} == {
         "fulfil-order": (FulfilOrder, 1),
         "transfer-funds": (TransferFunds, 1),
+        "return-order": (ReturnOrder, 1),
         "replenish-stock": (ReplenishStock, 1),
     }
 
