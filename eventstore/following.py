@@ -8,6 +8,7 @@ A follower that cannot go on stays where it is, says why in `trouble`, and tries
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -43,12 +44,14 @@ class Follower(Protocol):
 
 
 async def follow(follower: Follower, *, rest_seconds: float = 0.0) -> None:
-    """Keep `follower` up with the log until cancelled; between two looks it rests for `rest_seconds`."""
+    """Keep `follower` up with the log until cancelled; between two looks it rests for `rest_seconds`.
+
+    On a busy store there is always something new: without a rest it would be looked for all the time.
+    """
     while True:
         follower.committed.clear()
         try:
-            while await follower.advance():
-                pass
+            more = await follower.advance()
         except Exception as error:
             _note(follower, error)
             # No commit wakes it: on a busy store a poison event would keep the process busy as well.
@@ -56,11 +59,10 @@ async def follow(follower: Follower, *, rest_seconds: float = 0.0) -> None:
             continue
         follower.trouble = None
         await asyncio.sleep(rest_seconds)
-        try:
-            async with asyncio.timeout(IDLE_SECONDS):
-                await follower.committed.wait()
-        except TimeoutError:
-            pass
+        if not more:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await follower.committed.wait()
 
 
 def _note(follower: Follower, error: Exception) -> None:

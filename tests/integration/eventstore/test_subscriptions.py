@@ -97,6 +97,7 @@ async def test_an_append_that_is_open_is_not_passed(database: Database) -> None:
 async def test_among_writers_that_hold_and_roll_back_no_event_is_left_out(database: Database) -> None:
     seen = Seen()
     turn = asyncio.Event()
+    finished = False
     async with open_store(database.url) as store, subscribed(database, store, seen) as subscription:
 
         async def write(name: str) -> None:
@@ -112,14 +113,14 @@ async def test_among_writers_that_hold_and_roll_back_no_event_is_left_out(databa
                     await connection.execute("begin")
                     await append_by_hand(connection, f"h-{name}", version)
                     turn.clear()
-                    async with asyncio.timeout(1):
+                    async with asyncio.timeout(10):
                         await turn.wait()  # somebody commits a later position while this one is open
                     version += number % 3 != 0
                     await connection.execute("rollback" if number % 3 == 0 else "commit")
 
         async def keep_writing() -> None:
             version = 0
-            while True:
+            while not finished:
                 await store.append([Batch("w-more", version, [happened()])])
                 version += 1
                 turn.set()
@@ -127,8 +128,8 @@ async def test_among_writers_that_hold_and_roll_back_no_event_is_left_out(databa
         async with running(subscription):
             more = asyncio.create_task(keep_writing())
             await asyncio.gather(*(write(name) for name in "ab"), *(hold(name) for name in "ab"))
-            more.cancel()
-            await asyncio.wait([more])
+            finished = True
+            await more
             positions = [event.position for event in await everything(store.read_all())]
 
             async def caught_up() -> bool:
