@@ -20,7 +20,7 @@ from workflows.saga import journal, operations
 from workflows.saga.children import NO_NEWS, news_of
 from workflows.saga.commands import Contention
 from workflows.saga.definition import Registry, checked_saga_id
-from workflows.saga.errors import SagaNotFound, UnknownSignal
+from workflows.saga.errors import SagaMoved, SagaNotFound, UnknownSignal
 from workflows.saga.runs import run_request
 from workflows.saga.starting import Asked, check_batch, start_all
 from workflows.saga.state import SagaState, catch_up, read_state
@@ -29,6 +29,9 @@ from workflows.saga.view import SagaView, view
 RACES_MAX = 30
 POLL_SECONDS_FIRST = 0.01
 POLL_SECONDS_MAX = 0.25
+
+Decide = Callable[[SagaState, int], Event | None]
+"""What to append to the journal of a saga, None for nothing; the number is that of the run it may name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,27 +117,27 @@ class SagaEngine:
         force what blocks it is left aside, and listed at the end. Raises SagaNotFound, CannotCompensate.
         """
         decide = partial(operations.compensate, actor=actor, reason=reason, to_step=to_step, force=force)
-        return await self._request(saga_id, decide, actor)
+        return await self.request(saga_id, decide, actor)
 
     async def retry(self, saga_id: str, *, actor: str, reason: str) -> SagaView:
         """Try now what waits for its next attempt, or anew what made the saga stuck.
 
         Raises SagaNotFound, NotPossible.
         """
-        return await self._request(saga_id, partial(operations.retry, actor=actor, reason=reason), actor)
+        return await self.request(saga_id, partial(operations.retry, actor=actor, reason=reason), actor)
 
     async def resume(self, saga_id: str, *, actor: str, reason: str) -> SagaView:
         """Let a stuck saga go on from where it stopped. Raises SagaNotFound, NotPossible."""
-        return await self._request(saga_id, partial(operations.resume, actor=actor, reason=reason), actor)
+        return await self.request(saga_id, partial(operations.resume, actor=actor, reason=reason), actor)
 
     async def skip(self, saga_id: str, *, actor: str, reason: str, step: str | None = None) -> SagaView:
         """Leave out the compensation that made the saga stuck. Raises SagaNotFound, NotPossible."""
         decide = partial(operations.skip, actor=actor, reason=reason, step=step)
-        return await self._request(saga_id, decide, actor)
+        return await self.request(saga_id, decide, actor)
 
     async def abandon(self, saga_id: str, *, actor: str, reason: str) -> SagaView:
         """End the saga as it is. Raises SagaNotFound, NotPossible."""
-        return await self._request(saga_id, partial(operations.abandon, actor=actor, reason=reason), actor)
+        return await self.request(saga_id, partial(operations.abandon, actor=actor, reason=reason), actor)
 
     async def signal(
         self, saga_id: str, signal: str, data: Any, *, signal_id: str | None = None, actor: str
@@ -144,16 +147,22 @@ class SagaEngine:
         Raises SagaNotFound, UnknownSignal, NotPossible, SignalConflict, SignalTooLarge, TooManySignals,
         pydantic.ValidationError.
         """
-        kind = self._signal_type(await self._state(saga_id), signal)
-        decide = partial(
-            operations.signal,
-            name=signal,
-            signal_id=signal_id or str(uuid7()),
-            data=kind.model_validate(data).model_dump(mode="json"),
-            actor=actor,
-            now=await self.store.now(),
-        )
-        return await self._request(saga_id, decide, actor)
+        decide = await self.deciding_signal(signal, data, signal_id=signal_id, actor=actor)
+        return await self.request(saga_id, decide, actor)
+
+    async def deciding_signal(
+        self, signal: str, data: Any, *, signal_id: str | None = None, actor: str
+    ) -> Decide:
+        """The decision on a signal to whatever saga it is handed to; raises what `signal` does."""
+        signal_id, now = signal_id or str(uuid7()), await self.store.now()
+
+        def decide(state: SagaState, next_run: int) -> Event | None:
+            checked = self._signal_type(state, signal).model_validate(data).model_dump(mode="json")
+            return operations.signal(
+                state, next_run, name=signal, signal_id=signal_id, data=checked, actor=actor, now=now
+            )
+
+        return decide
 
     def _signal_type(self, state: SagaState, signal: str) -> type[BaseModel]:
         signals = self.registry.saga(state.name).signals
@@ -169,7 +178,7 @@ class SagaEngine:
         def request(state: SagaState, next_run: int) -> Event | None:
             return None if state.idle_for(run) else journal.RunNamed(run=next_run, reason=reason)
 
-        return await self._request(saga_id, request, "reconciler")
+        return await self.request(saga_id, request, "reconciler")
 
     async def halt(self, saga_id: str, run: int, error: str) -> SagaView:
         """Make a saga stuck that does not come forward, unless it moved on meanwhile. Raises SagaNotFound."""
@@ -177,14 +186,20 @@ class SagaEngine:
         def request(state: SagaState, _next_run: int) -> Event | None:
             return None if state.idle_for(run) else journal.SagaStuck(reason="no-progress", error=error)
 
-        return await self._request(saga_id, request, "supervisor")
+        return await self.request(saga_id, request, "supervisor")
 
-    async def _request(
-        self, saga_id: str, decide: Callable[[SagaState, int], Event | None], actor: str
+    async def request(
+        self, saga_id: str, decide: Decide, actor: str, expected_version: int | None = None
     ) -> SagaView:
+        """Append what `decide` makes of the saga as it is; with an expected version only if it is that one.
+
+        Raises SagaNotFound, SagaMoved, and what `decide` raises.
+        """
         taken = 0
         for _ in range(RACES_MAX):
             state = await self._state(saga_id)
+            if expected_version not in (None, state.version):
+                raise SagaMoved(saga_id, state.version)
             entry = decide(state, state.named_run + taken + 1)
             if entry is None:
                 return view(state)

@@ -8,8 +8,8 @@ Exception
 ├── NonDeterminismError    the code no longer fits the journal -> stuck
 ├── SagaMisuse             the saga's code breaks a rule       -> stuck
 └── SagaError              what a caller of the engine did wrong: SagaNotFound, UnknownSaga, SagaConflict,
-                           InvalidSagaId, InvalidBatch, CannotCompensate, NotPossible, UnknownSignal,
-                           SignalConflict, SignalTooLarge, TooManySignals
+                           InvalidSagaId, InvalidBatch, CannotCompensate, NotPossible, SagaMoved,
+                           UnknownSignal, SignalConflict, SignalTooLarge, TooManySignals
 BaseException              (the saga's own `except Exception` must not see these)
 ├── RunGivenUp             this execution stops without an outcome; DBOS keeps its row and it is resumed
 │   ├── Superseded         another execution of the run has started
@@ -112,6 +112,14 @@ class CannotCompensate(SagaError):
 
 class NotPossible(SagaError):
     """The saga's status does not allow it; the message says what would."""
+
+
+class SagaMoved(SagaError):
+    """The saga is not any more as the caller saw it; nothing was done."""
+
+    def __init__(self, saga_id: str, version: int) -> None:
+        super().__init__(f"the journal of {saga_id} is at version {version}")
+        self.version = version
 
 
 class UnknownSignal(SagaError):

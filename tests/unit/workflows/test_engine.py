@@ -1,14 +1,15 @@
 """What users ask of sagas: start one once, look at one, wait for one."""
 
 import asyncio
+from functools import partial
 
 import pytest
 from pydantic import ValidationError
 
 from eventstore import Batch
 from tests.unit.workflows.toys import Order, do, request, service_of
-from workflows.saga import Saga, journal
-from workflows.saga.errors import InvalidSagaId, SagaConflict, SagaNotFound, UnknownSaga
+from workflows.saga import Saga, SagaView, journal, operations
+from workflows.saga.errors import InvalidSagaId, SagaConflict, SagaMoved, SagaNotFound, UnknownSaga
 from workflows.saga.runs import SHARED, run_number, run_request
 
 
@@ -140,3 +141,30 @@ async def test_a_run_is_named_anew_only_while_the_journal_names_the_old_one() ->
 @pytest.mark.parametrize(("run_id", "number"), [("s1", 1), ("s1/2", 2), ("a:2", 1), ("a-1/31", 31)])
 def test_the_number_of_a_run_is_read_from_its_id(run_id: str, number: int) -> None:
     assert run_number(run_id) == number
+
+
+async def test_of_two_who_ask_at_one_version_one_wins_and_the_other_is_told() -> None:
+    service = service_of(one_step)
+    await service.run_saga("saga", Order())
+    seen = (await service.engine.view("s1")).journal_version
+    asked = [partial(operations.compensate, actor=actor, reason="wrong") for actor in ("ana", "ben")]
+
+    answers = await asyncio.gather(
+        *(service.engine.request("s1", decide, "x", expected_version=seen) for decide in asked),
+        return_exceptions=True,
+    )
+
+    [won] = [answer for answer in answers if isinstance(answer, SagaView)]
+    [lost] = [answer for answer in answers if isinstance(answer, SagaMoved)]
+    assert won.requested is not None
+    assert lost.version == won.journal_version == seen + 1
+
+
+async def test_without_a_version_asking_twice_is_asking_once_and_the_answer_says_who_did() -> None:
+    service = service_of(one_step)
+    await service.run_saga("saga", Order())
+
+    answers = [await service.engine.compensate("s1", actor=actor, reason="wrong") for actor in ("ana", "ben")]
+
+    assert [answer.requested and answer.requested.actor for answer in answers] == ["ana", "ana"]
+    assert [answer.journal_version for answer in answers] == [answers[0].journal_version] * 2
