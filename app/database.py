@@ -116,7 +116,7 @@ def _migrate(urls: DatabaseUrls, given_up: threading.Event) -> None:
         if app_role == owner_role:
             app_role = None  # one role is both: there is nothing to grant
         try:
-            _migrate_own(urls.owner, app_role)
+            upgrade(urls.owner, app_role)
             DBOS.migrate(sqlalchemy_url(urls.owner), application_role=app_role)
         except CommandError as error:
             raise DatabaseUnusable(
@@ -130,7 +130,8 @@ def _migrate(urls: DatabaseUrls, given_up: threading.Event) -> None:
             ) from error
 
 
-def _migrate_own(owner_url: str, app_role: str | None) -> None:
+def upgrade(owner_url: str, app_role: str | None, revision: str = "heads") -> None:
+    """Bring our own schemas to `revision`. The caller sees to it that nobody else does meanwhile."""
     config = Config()
     folders = [str(ROOT / folder) for folder in MIGRATION_FOLDERS]
     config.set_main_option("script_location", _literal(str(ROOT / "app/migrations")))
@@ -139,7 +140,7 @@ def _migrate_own(owner_url: str, app_role: str | None) -> None:
     engine = sqlalchemy.create_engine(sqlalchemy_url(owner_url), poolclass=sqlalchemy.NullPool)
     with engine.connect() as connection:
         config.attributes.update(connection=connection, version_table=VERSION_TABLE, app_role=app_role)
-        command.upgrade(config, "heads")
+        command.upgrade(config, revision)
 
 
 def _literal(value: str) -> str:

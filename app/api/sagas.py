@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.filters import FilterOf
 from app.api.requests import (
-    ID_PATTERN,
     Actor,
     CorrelationOf,
     FromVersion,
@@ -31,7 +31,7 @@ from domain.values import Name
 from workflows.saga import SagaView
 from workflows.saga.errors import SagaNotFound
 from workflows.saga.journal import journal_stream
-from workflows.saga.state import SagaState, SagaStatus, read_state
+from workflows.saga.state import SagaState, read_state
 
 router = APIRouter(tags=["sagas"])
 
@@ -102,14 +102,13 @@ async def start(
 async def page(
     runtime: RuntimeOf,
     limit: PageSize,
-    status: SagaStatus | None = None,
-    name: Annotated[str | None, Query(pattern=ID_PATTERN, max_length=120, examples=["fulfil-order"])] = None,
+    wanted: FilterOf,
     after: Annotated[str | None, Query(max_length=500, description="`next` of the page before.")] = None,
 ) -> JsonResponse:
     """Newest first. A read model: a saga appears a moment after it was started."""
     try:
         async with in_time(runtime):
-            rows, following = await runtime.sagas.page(status=status, name=name, limit=limit, after=after)
+            rows, following = await runtime.sagas.page(wanted, limit=limit, after=after)
     except InvalidCursor as error:
         raise InvalidRequest([FieldError(field="after", message=str(error))]) from error
     return JsonResponse({"sagas": [row.model_dump() for row in rows], "next": following})

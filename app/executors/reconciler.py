@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from app.readmodels.sagas import SagaList
+from app.readmodels.sagas import Overdue, SagaList
 from eventstore import StoreUnavailable
 from workflows.saga.dbos_runs import DbosRuns
 from workflows.saga.engine import SagaEngine
@@ -35,14 +35,14 @@ class Reconciler:
 
     async def scan(self) -> None:
         """Wake every saga that sleeps though something is due."""
-        after = ""
+        after: Overdue | None = None
         while overdue := await self.sagas.overdue(self.age, after=after):
-            after = overdue[-1][0]
-            named = {run_id(saga_id, run): (saga_id, run) for saga_id, run in overdue}
+            after = overdue[-1]
+            named = {run_id(saga.saga_id, saga.named_run): saga for saga in overdue}
             active = await self.runs.active(list(named))
-            for name, (saga_id, run) in named.items():
+            for name, saga in named.items():
                 if name not in active:
-                    await self._try_repair(saga_id, run)
+                    await self._try_repair(saga.saga_id, saga.named_run)
 
     async def _try_repair(self, saga_id: str, run: int) -> None:
         """One saga that cannot be repaired must not keep the others asleep, whatever is wrong with it."""

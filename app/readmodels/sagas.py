@@ -1,7 +1,8 @@
 """The read model `sagas`: one row a saga, for lists and for the reconciler. It lags the journal a little."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import psycopg
@@ -16,6 +17,7 @@ from workflows.saga.state import SagaStatus, SagaSummary, summarise
 
 NAME: Final = "sagas"
 _SUMMARY: Final = TypeAdapter(SagaSummary)
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UPSERT: Final = """
     insert into readmodels.sagas
            (saga_id, position, name, status, named_run, parked_until, updated_at, summary)
@@ -25,20 +27,28 @@ _UPSERT: Final = """
         parked_until = excluded.parked_until, updated_at = excluded.updated_at, summary = excluded.summary
 """
 _PAGE: Final = """
-    select saga_id, name, (summary->>'saga_version')::int as version, status,
-           summary->>'correlation_id' as correlation_id,
-           (summary->>'requested_at')::timestamptz as requested_at,
-           updated_at, (summary->>'ended_at')::timestamptz as ended_at, position
+    select saga_id, name, (summary->>'saga_version')::int as version, status, correlation_id, parent,
+           attributes, requested_at, updated_at, (summary->>'ended_at')::timestamptz as ended_at, position
       from readmodels.sagas
-     where (%(status)s::text is null or status = %(status)s) and (%(name)s::text is null or name = %(name)s)
-       and position < %(before)s
+     where {conditions}
      order by position desc limit %(limit)s
 """
+_CONDITIONS: Final = {
+    "status": "status = %(status)s",
+    "name": "name = %(name)s",
+    "correlation_id": "correlation_id = %(correlation_id)s",
+    "parent": "parent = %(parent)s",
+    # The second half is that of the index.
+    "attributes": "attributes @> %(attributes)s and attributes <> '{}'",
+    "requested_after": "requested_at >= %(requested_after)s",
+    "requested_before": "requested_at < %(requested_before)s",
+    "ids": "saga_id = any(%(ids)s)",
+}
+# No clock_timestamp(): it moves within the statement, so that the index could not be asked with it.
 _OVERDUE: Final = """
-    select saga_id, named_run from readmodels.sagas
-     where status in ('queued', 'running', 'waiting', 'compensating')
-       and greatest(updated_at, parked_until) < clock_timestamp() - %(age)s and saga_id > %(after)s
-     order by saga_id limit %(limit)s
+    select saga_id, named_run, due_at from readmodels.sagas
+     where due_at < statement_timestamp() - %(age)s and (due_at, saga_id) > (%(due_at)s, %(saga_id)s)
+     order by due_at, saga_id limit %(limit)s
 """
 
 
@@ -65,10 +75,39 @@ class SagaRow(BaseModel):
     version: int
     status: SagaStatus
     correlation_id: str
+    parent: str | None
+    attributes: dict[str, str]
     requested_at: datetime
     updated_at: datetime
     ended_at: datetime | None
     position: int
+
+
+@dataclass(frozen=True, slots=True)
+class SagaFilter:
+    """Which sagas: all that is said must be so."""
+
+    status: str | None = None
+    name: str | None = None
+    correlation_id: str | None = None
+    parent: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    requested_after: datetime | None = None
+    requested_before: datetime | None = None
+    ids: Sequence[str] = ()
+
+    def given(self) -> dict[str, Any]:
+        """The rules that say something."""
+        return {name: value for name in _CONDITIONS if (value := getattr(self, name))}
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """An open saga for which something should have happened, and the run that should have done it."""
+
+    saga_id: str
+    named_run: int
+    due_at: datetime
 
 
 class SagaProjection:
@@ -120,15 +159,20 @@ class SagaList:
         self._pool = pool
 
     async def page(
-        self, *, status: str | None = None, name: str | None = None, limit: int = 50, after: str | None = None
+        self, wanted: SagaFilter, *, limit: int = 50, after: str | None = None
     ) -> tuple[list[SagaRow], str | None]:
         """Sagas, newest first, and the cursor of the next page. Raises InvalidCursor."""
-        parameters = {"status": status, "name": name, "before": _position(after), "limit": limit + 1}
+        given = wanted.given()
+        conditions = ["position < %(before)s", *(_CONDITIONS[name] for name in given)]
+        query = _PAGE.format(conditions=" and ".join(conditions)).encode()
+        if "attributes" in given:
+            given["attributes"] = Jsonb(given["attributes"])
+        parameters = given | {"before": _position(after), "limit": limit + 1}
         async with self._pool.connection() as connection:
             cursor = connection.cursor(row_factory=class_row(SagaRow))
-            rows = await (await cursor.execute(_PAGE, parameters)).fetchall()
+            rows = await (await cursor.execute(query, parameters)).fetchall()
         more = len(rows) > limit
-        return rows[:limit], str(rows[limit - 1].position) if more else None
+        return rows[:limit], cursor_before(rows[limit]) if more else None
 
     async def names(self) -> set[str]:
         """The names of all sagas that were ever started."""
@@ -136,11 +180,20 @@ class SagaList:
             cursor = await connection.execute(_NAMES)
             return {str(row[0]) for row in await cursor.fetchall()}
 
-    async def overdue(self, age: timedelta, *, after: str = "", limit: int = 500) -> list[tuple[str, int]]:
-        """Open sagas that nothing has happened to for `age`, though something should: id and named run."""
+    async def overdue(
+        self, age: timedelta, *, after: Overdue | None = None, limit: int = 500
+    ) -> list[Overdue]:
+        """Open sagas that nothing has happened to for `age`, though something should; the longest first."""
+        due_at, saga_id = (after.due_at, after.saga_id) if after else (_LONG_AGO, "")
+        parameters = {"age": age, "due_at": due_at, "saga_id": saga_id, "limit": limit}
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(_OVERDUE, {"age": age, "after": after, "limit": limit})
-            return [(str(row[0]), int(row[1])) for row in await cursor.fetchall()]
+            cursor = connection.cursor(row_factory=class_row(Overdue))
+            return await (await cursor.execute(_OVERDUE, parameters)).fetchall()
+
+
+def cursor_before(row: SagaRow) -> str:
+    """The cursor of a page that begins with this row."""
+    return str(row.position + 1)
 
 
 def _position(cursor: str | None) -> int:

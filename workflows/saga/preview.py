@@ -1,7 +1,7 @@
 """What undoing a saga would do, as of now: its commands in their order, what blocks it, what changed since.
 
-A preview, not a lock: nothing is written, and the saga and the aggregates may move on at once. Who wants to be
-sure that it still holds says the journal's version with the request that follows.
+A preview, not a lock: nothing is written, and the saga and the aggregates may move on at once. Who wants to
+be sure that it still holds says the journal's version with the request that follows.
 """
 
 from typing import Any, Final, Literal

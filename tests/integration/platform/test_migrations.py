@@ -5,11 +5,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from app.database import (
     APP_ROLE,
@@ -20,6 +22,7 @@ from app.database import (
     migrate,
     open_database,
     prepare_embedded,
+    upgrade,
 )
 from app.embedded import EmbeddedPostgres
 from app.settings import Settings
@@ -119,3 +122,36 @@ async def test_an_unreachable_database_is_said_in_one_line() -> None:
 
     with pytest.raises(DatabaseUnusable, match="cannot connect"):
         await asyncio.wait_for(open_database(nowhere).__aenter__(), timeout=20)
+
+
+async def test_rows_of_the_list_get_the_columns_of_a_later_version(empty_database: DatabaseUrls) -> None:
+    """As a server of the first version wrote them, before the migration and after it."""
+    summary = {
+        "requested_at": "2026-01-31T12:00:00Z",
+        "correlation_id": "trace",
+        "attributes": {"order": "1"},
+        "parent": {"saga_id": "mother", "step": "1"},
+    }
+    insert = """
+        INSERT INTO readmodels.sagas (saga_id, position, name, status, named_run, updated_at, summary)
+        VALUES (%s, %s, 'toy', %s, 1, '2026-01-31T12:00:01Z', %s)
+    """
+    await asyncio.to_thread(upgrade, empty_database.owner, APP_ROLE, "readmodels_0001")
+    with psycopg.connect(empty_database.owner) as connection:
+        connection.execute(insert, ["before", 1, "waiting", Jsonb(summary)])
+
+    await migrate(empty_database)
+
+    with psycopg.connect(empty_database.owner) as connection:
+        connection.execute(insert, ["after", 2, "waiting", Jsonb({**summary, "asleep": True})])
+        rows = connection.execute(
+            """
+            SELECT attributes, correlation_id, parent, requested_at, due_at FROM readmodels.sagas
+             ORDER BY position
+            """
+        ).fetchall()
+    requested, updated = datetime(2026, 1, 31, 12, tzinfo=UTC), datetime(2026, 1, 31, 12, 0, 1, tzinfo=UTC)
+    assert rows == [
+        ({"order": "1"}, "trace", "mother", requested, updated),
+        ({"order": "1"}, "trace", "mother", requested, None),
+    ]
