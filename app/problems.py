@@ -30,9 +30,15 @@ from workflows.saga.errors import (
     CannotCompensate,
     InvalidBatch,
     InvalidSagaId,
+    NotPossible,
     SagaConflict,
+    SagaMoved,
     SagaNotFound,
+    SignalConflict,
+    SignalTooLarge,
+    TooManySignals,
     UnknownSaga,
+    UnknownSignal,
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -73,9 +79,9 @@ class InvalidRequest(Exception):
         self.errors = errors
 
     @classmethod
-    def of(cls, error: ValidationError) -> "InvalidRequest":
-        """The request that pydantic refused."""
-        return cls(_field_errors((problem["loc"], problem["msg"]) for problem in error.errors()))
+    def of(cls, error: ValidationError, *within: str) -> "InvalidRequest":
+        """The request that pydantic refused; what it saw is the field `within` of the body."""
+        return cls(_field_errors(((*within, *problem["loc"]), problem["msg"]) for problem in error.errors()))
 
 
 class UnsupportedMediaType(Exception):
@@ -120,12 +126,18 @@ FAMILIES: Final[Mapping[type[Exception], Family]] = {
     WrongExpectedVersion: Family(409, "wrong-version", "Somebody else was first; read again, decide again"),
     CommandIdReused: Family(409, "idempotency-key-reused", "The key belongs to another request"),
     SagaConflict: Family(409, "saga-conflict", "The saga id belongs to another request"),
+    SignalConflict: Family(409, "signal-conflict", "The id of the signal belongs to another one"),
     CannotCompensate: Family(409, "cannot-compensate", "The saga cannot be compensated as it is"),
+    NotPossible: Family(409, "not-possible", "The saga's status does not allow it"),
     SagaNotFound: Family(404, "saga-not-found", "There is no such saga"),
     UnknownSaga: Family(404, "unknown-saga", "No saga has this name"),
+    UnknownSignal: Family(404, "unknown-signal", "The saga receives no such signal"),
     UnknownName: Family(404, "unknown-name", "No aggregate or command has this name"),
     NotFound: Family(404, "not-found", "There is no such thing"),
     VersionMismatch: Family(412, "version-mismatch", "The aggregate is at another version"),
+    SagaMoved: Family(412, "version-mismatch", "The saga is at another version"),
+    SignalTooLarge: Family(413, "too-large", "The signal is too large"),
+    TooManySignals: Family(429, "too-many-signals", "The saga got too many signals; try again", 1),
     TooLarge: Family(413, "too-large", "The body is too large"),
     UnsupportedMediaType: Family(415, "unsupported-media-type", "The body must be application/json"),
     InvalidRequest: Family(422, "invalid", "The request is not valid"),
@@ -152,9 +164,14 @@ def problem_response(error: Exception, correlation_id: str | None = None) -> Jso
     """
     if isinstance(error, HTTPException):
         return _response(_http_family(error), str(error.detail), correlation_id, {}, error.headers)
-    family = next((FAMILIES[kind] for kind in type(error).__mro__ if kind in FAMILIES), INTERNAL)
+    family = family_of(error)
     detail = "" if family in (INTERNAL, _AWAY) else str(error)
     return _response(family, detail, correlation_id, _members(error), None)
+
+
+def family_of(error: Exception) -> Family:
+    """The family of an error of ours, the nearest one in the table."""
+    return next((FAMILIES[kind] for kind in type(error).__mro__ if kind in FAMILIES), INTERNAL)
 
 
 def install_problems(app: FastAPI) -> None:
@@ -176,6 +193,8 @@ def _members(error: Exception) -> dict[str, Any]:  # noqa: PLR0911 - one a famil
             return {"current_version": error.actual}
         case VersionMismatch():
             return {"current_version": error.current_version}
+        case SagaMoved():
+            return {"current_version": error.version}
         case NotReady():
             return {"checks": error.checks}
         case InvalidRequest():

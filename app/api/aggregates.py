@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends
 
 from app.api.command_names import find_category, find_command
 from app.api.direct_commands import Request, send_command
 from app.api.requests import (
     Actor,
     CorrelationOf,
+    ExpectedVersion,
     IdempotencyKey,
     JsonObject,
     Key,
@@ -22,24 +23,14 @@ from app.problems import FieldError, InvalidRequest, NotFound
 
 router = APIRouter(tags=["aggregates"])
 
-IfMatch = Annotated[
-    str | None,
-    Header(
-        alias="If-Match",
-        pattern=r'^(\*|"\d{1,10}")$',
-        description="The ETag that the aggregate must still have.",
-    ),
-]
-
 
 def command_request(
     correlation: CorrelationOf,
-    if_match: IfMatch = None,
+    version: ExpectedVersion,
     command_id: IdempotencyKey = None,
     actor: Actor = "anonymous",
 ) -> Request:
     """What the headers of a command say."""
-    version = None if if_match in (None, "*") else int(if_match.strip('"'))
     return Request(actor, correlation.own, command_id, version)
 
 

@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from app.api.command_names import NamedCommand, named_commands
-from app.api.sagas import CompensateRequest
+from app.api.operations import CompensateRequest, ReasonRequest, SignalRequest, SkipRequest
 from app.api.starting import BatchRequest
 from app.problems import MEDIA_TYPE
 from domain import Catalog
@@ -17,8 +17,16 @@ from workflows.saga import Registry, SagaDefinition
 SCHEMA_REFERENCE: Final = "#/components/schemas/{model}"
 START: Final = "/sagas/{name}"
 SEND: Final = "/aggregates/{category}/{key}/{command}"
-BATCH: Final = "/sagas/{name}/batch"
-COMPENSATE: Final = "/sagas/{saga_id}/compensate"
+BODIES: Final[dict[str, type[BaseModel]]] = {
+    "/sagas/{name}/batch": BatchRequest,
+    "/sagas/{saga_id}/compensate": CompensateRequest,
+    "/sagas/{saga_id}/retry": ReasonRequest,
+    "/sagas/{saga_id}/resume": ReasonRequest,
+    "/sagas/{saga_id}/skip": SkipRequest,
+    "/sagas/{saga_id}/abandon": ReasonRequest,
+    "/sagas/{saga_id}/signals/{signal}": SignalRequest,
+}
+"""Bodies of routes that take them as they come, so that a bad one is answered as all are."""
 
 DESCRIPTION: Final = """
 Durable sagas on an event store, in one Postgres.
@@ -32,7 +40,8 @@ characters from `A-Z a-z 0-9 . _ : -`. Every error is an RFC 9457 problem docume
 """
 
 TAGS: Final = [
-    {"name": "sagas", "description": "Start, list, look at, follow and undo sagas."},
+    {"name": "sagas", "description": "Start, list, look at and follow sagas."},
+    {"name": "operations", "description": "Send signals; undo, retry, resume, skip, abandon."},
     {"name": "aggregates", "description": "The state of one aggregate, and commands sent to it directly."},
     {"name": "events", "description": "What happened: one stream, or all of them in one order."},
     {"name": "health", "description": "For load balancers and supervisors."},
@@ -58,6 +67,10 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "ReceiveStock": {"quantity": 39},
     "SetReorderPoint": {"level": 20, "quantity": 100},
     "OpenAccount": {"currency": "USD"},
+    "CompensateRequest": {"reason": "the customer called"},
+    "ReasonRequest": {"reason": "the carrier is back"},
+    "SkipRequest": {"reason": "refunded by hand", "step": "3"},
+    "SignalRequest": {"id": "approval-7", "data": {"approved": True}},
     "Deposit": {"money": {"amount": 5000, "currency": "USD"}},
 }
 """Bodies to try, by the name of their model. A model without one is documented by its schema alone."""
@@ -74,8 +87,8 @@ def openapi_document(app: FastAPI, catalog: Catalog, registry: Registry) -> dict
     )
     paths, schemas = document["paths"], document["components"]["schemas"]
     start, send = paths[START].pop("post"), paths.pop(SEND)["post"]
-    _add_body(paths[COMPENSATE]["post"], CompensateRequest, schemas)
-    _add_body(paths[BATCH]["post"], BatchRequest, schemas)
+    for path, body in BODIES.items():
+        _add_body(paths[path]["post"], body, schemas)
     for definition in registry:
         paths[f"/sagas/{definition.name}"] = {"post": _start_of(start, definition, schemas)}
     for command in named_commands(catalog).values():

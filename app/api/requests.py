@@ -47,6 +47,23 @@ IdempotencyKey = Annotated[
     Header(alias="Idempotency-Key", pattern=ID_PATTERN, min_length=1, max_length=120),
 ]
 
+_IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        pattern=r'^(\*|"\d{1,10}")$',
+        description="The `ETag` that it must still have.",
+    ),
+]
+
+
+def _expected_version(if_match: _IfMatch = None) -> int | None:
+    return None if if_match in (None, "*") else int(if_match.strip('"'))
+
+
+ExpectedVersion = Annotated[int | None, Depends(_expected_version)]
+"""The version that `If-Match` names; None for any."""
+
 Key = Annotated[str, Path(pattern=ID_PATTERN, max_length=120)]
 StreamName = Annotated[str, Path(pattern=ID_PATTERN, max_length=250, examples=["account-VINET"])]
 SagaId = Annotated[str, Path(pattern=ID_PATTERN, max_length=120, examples=["fulfil-order-10248"])]

@@ -1,11 +1,10 @@
-"""Sagas: start one, look at one, follow one, undo one."""
+"""Sagas: start one, list them, look at one, follow one."""
 
 import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.filters import FilterOf
 from app.api.requests import (
@@ -23,11 +22,10 @@ from app.api.requests import (
 from app.api.starting import OptionsOf
 from app.api.streams import stream_page
 from app.api.watch import server_sent_events, wait_for_end
-from app.api.wire import JournalPage, SagaPage, event_documents, problems
+from app.api.wire import JournalPage, SagaPage, event_documents, problems, saga_response
 from app.json_response import JsonResponse
 from app.problems import FieldError, InvalidRequest, NotFound
 from app.readmodels.sagas import InvalidCursor
-from domain.values import Name
 from workflows.saga import SagaView
 from workflows.saga.errors import SagaNotFound
 from workflows.saga.journal import journal_stream
@@ -42,14 +40,6 @@ def stopping_of(request: Request) -> asyncio.Event:
 
 
 Stopping = Annotated[asyncio.Event, Depends(stopping_of)]
-
-
-class CompensateRequest(BaseModel):
-    """Why the saga is to be undone; kept in its journal, with the actor."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reason: Name = Field(examples=["the customer called"])
 
 
 @router.post(
@@ -116,10 +106,10 @@ async def page(
 
 @router.get("/sagas/{saga_id}", summary="Look at a saga", response_model=SagaView, responses=problems(404))
 async def show(saga_id: SagaId, runtime: RuntimeOf) -> Response:
-    """Its status, steps, compensations and outcome, as of its journal now."""
+    """Status, steps, compensations and outcome as of its journal now; `ETag` is the version of that."""
     async with in_time(runtime):
         saga = await runtime.engine.view(saga_id)
-    return Response(saga.model_dump_json(), media_type="application/json")
+    return saga_response(saga, 200)
 
 
 @router.get(
@@ -176,26 +166,3 @@ async def watch(
         # Without the second one nginx would keep the events until its buffer is full.
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
-
-
-@router.post(
-    "/sagas/{saga_id}/compensate",
-    summary="Undo a saga",
-    status_code=202,
-    response_model=SagaView,
-    responses={200: {"model": SagaView, "description": "It was."}, **problems(404, 409, 413, 415)},
-)
-async def compensate(
-    saga_id: SagaId, body: JsonObject, runtime: RuntimeOf, actor: Actor = "anonymous"
-) -> Response:
-    """Running: no further step starts. Completed: it opens again and is undone. Twice does nothing twice."""
-    request = validated(CompensateRequest, body)
-    async with in_time(runtime):
-        saga = await runtime.engine.compensate(saga_id, actor=actor, reason=request.reason)
-    return saga_response(saga)
-
-
-def saga_response(saga: SagaView) -> Response:
-    """200 for a saga that has ended, else 202: it goes on."""
-    status = 202 if saga.ended_at is None else 200
-    return Response(saga.model_dump_json(), status, media_type="application/json")

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from fastapi import Response
 from pydantic import BaseModel, Field
 
 from app.problems import Problem
 from app.readmodels.sagas import SagaRow
 from eventstore import RecordedEvent
+from workflows.saga import SagaView
 
 
 class EventView(BaseModel):
@@ -92,6 +94,13 @@ def event_documents(events: Sequence[RecordedEvent]) -> list[dict[str, Any]]:
     return [event_document(event) for event in events]
 
 
+def saga_response(saga: SagaView, status: int | None = None) -> Response:
+    """The saga, with the version of its journal as `ETag`: 200 when it has ended, else 202, it goes on."""
+    status = status or (202 if saga.ended_at is None else 200)
+    headers = {"ETag": f'"{saga.journal_version}"'}
+    return Response(saga.model_dump_json(), status, headers, media_type="application/json")
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The problem answers of a route, for OpenAPI; every route has 422 and 503."""
     return {status: {"model": Problem, "description": _WHEN[status]} for status in (*statuses, 422, 503)}
@@ -103,6 +112,7 @@ _WHEN = {
     412: "`If-Match` names another version.",
     413: "The body is too large.",
     415: "The body is not `application/json`.",
+    429: "Too many of them; try again after `Retry-After` seconds.",
     422: "A field breaks a rule; `errors` names it.",
     503: "The database is away or overloaded; a write may have happened. Try again after `Retry-After` "
     "seconds, under the same `Idempotency-Key`.",
