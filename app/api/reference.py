@@ -7,6 +7,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from app.api.bulk import PATH as BULK
+from app.api.bulk import BulkRequest
 from app.api.command_names import NamedCommand, named_commands
 from app.api.operations import CompensateRequest, ReasonRequest, SignalRequest, SkipRequest
 from app.api.starting import BatchRequest
@@ -19,6 +21,7 @@ START: Final = "/sagas/{name}"
 SEND: Final = "/aggregates/{category}/{key}/{command}"
 BODIES: Final[dict[str, type[BaseModel]]] = {
     "/sagas/{name}/batch": BatchRequest,
+    BULK: BulkRequest,
     "/sagas/{saga_id}/compensate": CompensateRequest,
     "/sagas/{saga_id}/retry": ReasonRequest,
     "/sagas/{saga_id}/resume": ReasonRequest,
@@ -41,7 +44,7 @@ characters from `A-Z a-z 0-9 . _ : -`. Every error is an RFC 9457 problem docume
 
 TAGS: Final = [
     {"name": "sagas", "description": "Start, list, look at and follow sagas."},
-    {"name": "operations", "description": "Send signals; undo, retry, resume, skip, abandon."},
+    {"name": "operations", "description": "Send signals; undo, retry, resume, skip, abandon; one or many."},
     {"name": "aggregates", "description": "The state of one aggregate, and commands sent to it directly."},
     {"name": "events", "description": "What happened: one stream, or all of them in one order."},
     {"name": "health", "description": "For load balancers and supervisors."},
@@ -71,6 +74,12 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "ReasonRequest": {"reason": "the carrier is back"},
     "SkipRequest": {"reason": "refunded by hand", "step": "3"},
     "SignalRequest": {"id": "approval-7", "data": {"approved": True}},
+    "BulkRequest": {
+        "action": "retry",
+        "filter": {"name": "fulfil-order", "status": "stuck", "attributes": {"carrier": "acme"}},
+        "reason": "the carrier is back",
+        "dry_run": True,
+    },
     "Deposit": {"money": {"amount": 5000, "currency": "USD"}},
 }
 """Bodies to try, by the name of their model. A model without one is documented by its schema alone."""

@@ -1,0 +1,87 @@
+"""One action on many sagas, over HTTP."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from app.api.requests import Actor, JsonObject, RuntimeOf, validated
+from app.api.wire import problems
+from app.bulk import SAGAS_MAX, Action, BulkAction, BulkAnswer, act_on_all, deciding
+from app.json_response import JsonResponse
+from app.problems import FieldError, InvalidRequest
+from app.readmodels.sagas import InvalidCursor, SagaFilter
+from domain.values import Id, Name
+from workflows.saga.definition import checked_attributes
+from workflows.saga.state import SagaStatus
+
+PATH: Final = "/sagas/bulk"
+
+router = APIRouter(tags=["operations"])
+
+
+class BulkFilter(BaseModel):
+    """Which sagas: all that is said must be so, and something must be said."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Id | None = None
+    status: SagaStatus | None = None
+    attributes: Annotated[dict[str, str], AfterValidator(checked_attributes)] = Field(default_factory=dict)
+    correlation_id: Id | None = None
+    parent: Id | None = None
+    requested_after: AwareDatetime | None = Field(default=None, description="At this time or later.")
+    requested_before: AwareDatetime | None = Field(default=None, description="Before this time.")
+    ids: list[Id] = Field(default_factory=list, max_length=SAGAS_MAX)
+
+
+class BulkRequest(BaseModel):
+    """What to do, to which sagas, and why. Nothing is done unless `dry_run` is false."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Action
+    filter: BulkFilter
+    reason: Name | None = Field(default=None, description="Kept in the journals; only a signal has none.")
+    force: bool = Field(default=False, description="Of compensate: also what something blocks.")
+    signal: Id | None = Field(default=None, description="Of signal: its name.")
+    id: Id | None = Field(default=None, description="Of signal: the id under which it counts once.")
+    data: dict[str, Any] = Field(default_factory=dict, description="Of signal: its data.")
+    dry_run: bool = True
+    limit: Annotated[int, Field(ge=1, le=SAGAS_MAX)] = SAGAS_MAX
+    after: str | None = Field(default=None, max_length=500, description="`next` of the answer before.")
+
+    def more(self) -> dict[str, Any]:
+        """What only the action takes that is asked for. Raises InvalidRequest."""
+        given = self.model_fields_set & {"force", "signal", "id", "data"}
+        takes = {"compensate": {"force"}, "signal": {"signal", "id", "data"}}.get(self.action, set())
+        needs = "signal" if self.action == "signal" else "reason"
+        if getattr(self, needs) is None:
+            raise InvalidRequest([FieldError(field=needs, message=f"{self.action} needs it")])
+        if given - takes:
+            wrong = sorted(given - takes)
+            raise InvalidRequest([FieldError(field=w, message=f"{self.action} takes none") for w in wrong])
+        if self.action == "signal":
+            return {"signal": self.signal, "signal_id": self.id, "data": self.data}
+        return {"force": self.force} if self.action == "compensate" else {}
+
+
+@router.post(PATH, summary="Act on many sagas", response_model=BulkAnswer, responses=problems(413, 415))
+async def bulk(body: JsonObject, runtime: RuntimeOf, actor: Actor = "anonymous") -> JsonResponse:
+    """A dry run, which is the default, lists what would be done to each saga, or why not. For real it is done
+    to one after the other; one that refuses is listed and does not stop the others.
+
+    At most 500 sagas at a time, and fewer when they take long; go on with `after`.
+    """
+    request = validated(BulkRequest, body)
+    wanted = SagaFilter(**request.filter.model_dump())
+    if not wanted.given():
+        raise InvalidRequest([FieldError(field="filter", message="must say which sagas")])
+    more = request.more()
+    decide = await deciding(runtime, request.action, actor, request.reason or "", more)
+    asked = BulkAction(request.action, decide, wanted, actor, request.dry_run)
+    try:
+        answer = await act_on_all(runtime, asked, limit=request.limit, after=request.after)
+    except InvalidCursor as error:
+        raise InvalidRequest([FieldError(field="after", message=str(error))]) from error
+    return JsonResponse(answer.model_dump(mode="json"))

@@ -1,0 +1,175 @@
+"""One action on many sagas, one after the other: what it would do to each, or what it did.
+
+Sagas are found in the read model, which lags; whether one still is what the filter says is decided on its
+journal, in the append that acts. One that refuses does not stop the others.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Literal
+
+import psycopg
+import structlog
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.problems import InvalidRequest, family_of
+from app.readmodels.sagas import SagaFilter, SagaRow, cursor_before
+from app.runtime import Runtime
+from domain import Event
+from eventstore import StoreUnavailable
+from workflows.saga import journal, operations
+from workflows.saga.commands import Contention
+from workflows.saga.engine import Decide
+from workflows.saga.errors import NotPossible, SagaError, SagaNotFound
+from workflows.saga.state import SagaState, SagaStatus, read_state
+
+SAGAS_MAX: Final = 500
+"""As many does one request touch, at most."""
+
+Action = Literal["compensate", "retry", "resume", "skip", "abandon", "signal"]
+
+log = structlog.get_logger(__name__)
+
+
+class BulkOutcome(BaseModel):
+    """What became of one saga. `unknown`: the database did not answer in time, look at the saga."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    saga_id: str
+    name: str
+    status: SagaStatus
+    outcome: Literal["would-act", "acted", "nothing-to-do", "refused", "failed", "unknown"]
+    code: str | None = None
+    detail: str | None = None
+
+
+class BulkAnswer(BaseModel):
+    """Saga by saga, newest first. `next` is the `after` of a request that goes on, null at the end."""
+
+    dry_run: bool
+    action: Action
+    outcomes: list[BulkOutcome]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BulkAction:
+    """What to do to which sagas. `decide` says it for one."""
+
+    action: Action
+    decide: Decide
+    wanted: SagaFilter
+    actor: str
+    dry_run: bool
+
+    def decide_if_wanted(self, state: SagaState, next_run: int) -> Event | None:
+        """Raises NotPossible for a saga that the filter does not mean any more."""
+        if self.wanted.status not in (None, state.status):
+            raise NotPossible(f"the filter does not mean it any more: it is {state.status}")
+        if not self.wanted.attributes.items() <= state.attributes.items():
+            raise NotPossible("the filter does not mean it any more: its attributes have changed")
+        return self.decide(state, next_run)
+
+
+async def deciding(
+    runtime: Runtime, action: Action, actor: str, reason: str, more: Mapping[str, Any]
+) -> Decide:
+    """The decision on one saga that an action comes to; `more` is what only this one takes."""
+    if action == "signal":
+        return await runtime.engine.deciding_signal(**more, actor=actor)
+    decide: Mapping[str, Decide] = {
+        "compensate": partial(operations.compensate, actor=actor, reason=reason, **more),
+        "retry": partial(operations.retry, actor=actor, reason=reason),
+        "resume": partial(operations.resume, actor=actor, reason=reason),
+        "skip": partial(operations.skip, actor=actor, reason=reason),
+        "abandon": partial(operations.abandon, actor=actor, reason=reason),
+    }
+    return decide[action]
+
+
+async def act_on_all(
+    runtime: Runtime, asked: BulkAction, *, limit: int = SAGAS_MAX, after: str | None = None
+) -> BulkAnswer:
+    """Act on the sagas of a page, one at a time, as long as a request may take. Raises InvalidCursor."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + runtime.settings.request_seconds_max
+    async with asyncio.timeout(runtime.settings.request_seconds_max):
+        rows, following = await runtime.sagas.page(asked.wanted, limit=limit, after=after)
+    outcomes: list[BulkOutcome] = []
+    for row in rows:
+        if outcomes and clock() >= end:
+            following = cursor_before(row)
+            break
+        outcomes.append(await _outcome(runtime, asked, row))
+        if outcomes[-1].outcome == "unknown":  # as it would be for the others; this one is listed again
+            following = cursor_before(row)
+            break
+    return BulkAnswer(dry_run=asked.dry_run, action=asked.action, outcomes=outcomes, next=following)
+
+
+async def _outcome(runtime: Runtime, asked: BulkAction, row: SagaRow) -> BulkOutcome:
+    """What became of one saga, whatever is wrong with it."""
+    said = BulkOutcome(saga_id=row.saga_id, name=row.name, status=row.status, outcome="refused")
+    try:
+        async with asyncio.timeout(runtime.settings.request_seconds_max):
+            await (_weigh if asked.dry_run else _act)(runtime, asked, said)
+    except ValidationError as error:
+        said.code, said.detail = "invalid", str(InvalidRequest.of(error, "data"))
+    except (SagaError, Contention) as error:
+        said.code, said.detail = family_of(error).code, str(error)
+    except (StoreUnavailable, TimeoutError, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        said.outcome, said.code = "unknown", family_of(error).code
+    except Exception as error:
+        log.exception("saga cannot be acted on", saga_id=row.saga_id, action=asked.action)
+        said.outcome, said.code = "failed", family_of(error).code
+    return said
+
+
+async def _weigh(runtime: Runtime, asked: BulkAction, said: BulkOutcome) -> None:
+    state = await read_state(runtime.store, said.saga_id)
+    if state is None:
+        raise SagaNotFound(f"there is no saga {said.saga_id!r}")
+    said.status = state.status
+    entry = asked.decide_if_wanted(state, state.named_run + 1)
+    said.outcome = "nothing-to-do" if entry is None else "would-act"
+    said.detail = _effect(entry, state)
+
+
+async def _act(runtime: Runtime, asked: BulkAction, said: BulkOutcome) -> None:
+    entry: Event | None = None
+    effect: str | None = None
+
+    def decide(state: SagaState, next_run: int) -> Event | None:
+        nonlocal entry, effect
+        said.status = state.status
+        entry = asked.decide_if_wanted(state, next_run)
+        effect = _effect(entry, state)
+        return entry
+
+    saga = await runtime.engine.request(said.saga_id, decide, asked.actor)
+    said.status = saga.status
+    said.outcome = "nothing-to-do" if entry is None else "acted"
+    said.detail = effect
+
+
+def _effect(entry: Event | None, state: SagaState) -> str:
+    """What an entry means for the saga that it is about to be appended to."""
+    match entry:
+        case journal.CompensationRequested(to_step=to_step):
+            effect = f"undo {len(state.plan(to_step))} steps"
+        case journal.RetryRequested():
+            effect = "try again now"
+        case journal.Resumed():
+            effect = "go on from where it stopped"
+        case journal.StepSkipped(step=step):
+            effect = f"leave out the compensation of step {step}"
+        case journal.SagaAbandoned(left=left):
+            effect = f"end it; {len(left)} steps stay as they are"
+        case journal.SignalReceived(run=run):
+            effect = "keep the signal until it is received" if run is None else "wake it by the signal"
+        case _:
+            effect = "it is so already"
+    return effect
