@@ -62,9 +62,10 @@ class SagaClient:
     async def start_batch(self, name: str, sagas: list[Any]) -> Json:
         return await self._send("POST", f"/sagas/{_part(name)}/batch", json={"sagas": sagas})
 
-    async def sagas(self, *, status: str | None, name: str | None, limit: int, after: str | None) -> Json:
-        query = {"status": status, "name": name, "limit": limit, "after": after}
-        return await self._send("GET", "/sagas", params=_given(query))
+    async def sagas(self, *, attributes: Mapping[str, str], **query: Any) -> Json:
+        """A page of the list; of `query` what is given."""
+        named = [f"{name}:{value}" for name, value in attributes.items()]
+        return await self._send("GET", "/sagas", params=_given({**query, "attribute": named or None}))
 
     async def saga(self, saga_id: str) -> Json:
         return await self._send("GET", f"/sagas/{_part(saga_id)}")
@@ -81,8 +82,14 @@ class SagaClient:
                     if line.startswith("data: "):
                         yield json.loads(line.removeprefix("data: "))
 
-    async def compensate(self, saga_id: str, reason: str) -> Json:
-        return await self._send("POST", f"/sagas/{_part(saga_id)}/compensate", json={"reason": reason})
+    async def operate(self, saga_id: str, path: str, body: Json, if_version: int | None) -> Json:
+        """Ask something of one saga: compensate, retry, …, signals/NAME."""
+        headers = {} if if_version is None else {"If-Match": f'"{if_version}"'}
+        parts = "/".join(_part(part) for part in path.split("/", 1))
+        return await self._send("POST", f"/sagas/{_part(saga_id)}/{parts}", json=body, headers=headers)
+
+    async def bulk(self, body: Json) -> Json:
+        return await self._send("POST", "/sagas/bulk", json=body)
 
     async def events(self, *, after: int, limit: int) -> Json:
         return await self._send("GET", "/events", params={"after": after, "limit": limit})

@@ -72,3 +72,12 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise CliError(f"the input is not JSON: {error}") from None
+
+
+def attributes_of(given: list[str]) -> dict[str, str]:
+    """The attributes that `NAME=VALUE` options mean. Raises CliError."""
+    pairs = [each.partition("=") for each in given]
+    for name, separator, _ in pairs:
+        if not separator:
+            raise CliError(f"an attribute is NAME=VALUE, not {name}")
+    return {name: value for name, _, value in pairs}

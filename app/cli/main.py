@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from app.cli import demo, events, sagas, serve
+from app.cli import demo, events, operations, sagas, serve
 from app.cli.errors import CliError
 
 
@@ -37,6 +37,7 @@ app = typer.Typer(
 
 SERVER = "Run a server"
 ASK = "Ask a server"
+OPERATE = "Operate"
 
 app.command(rich_help_panel=SERVER)(demo.demo)
 app.command(rich_help_panel=SERVER)(serve.serve)
@@ -45,9 +46,15 @@ app.command(rich_help_panel=ASK)(sagas.start)
 app.command("list", rich_help_panel=ASK)(sagas.list_)
 app.command(rich_help_panel=ASK)(sagas.show)
 app.command(rich_help_panel=ASK)(sagas.watch)
-app.command(rich_help_panel=ASK)(sagas.compensate)
 app.command(rich_help_panel=ASK)(events.events)
 app.command(rich_help_panel=ASK)(events.aggregate)
+app.command(rich_help_panel=OPERATE)(operations.signal)
+app.command(rich_help_panel=OPERATE)(operations.compensate)
+app.command(rich_help_panel=OPERATE)(operations.retry)
+app.command(rich_help_panel=OPERATE)(operations.resume)
+app.command(rich_help_panel=OPERATE)(operations.skip)
+app.command(rich_help_panel=OPERATE)(operations.abandon)
+app.command(rich_help_panel=OPERATE)(operations.bulk)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from typing import Any, Final
 
 from rich.console import Console, Group
@@ -9,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.client import Json
+from app.cli.saga_details import detail_lines, moment
 
 STATUS_STYLES: Final = {
     "completed": "green",
@@ -44,11 +46,57 @@ def status_text(status: str) -> Text:
 
 
 def saga_lines(saga: Json) -> Group:
-    """One saga: head, steps, outcome."""
+    """One saga: head, what it waits for and belongs to, outcome, steps."""
     head = Text.assemble((saga["saga_id"], "bold"), "  ", saga["name"], "  ", status_text(saga["status"]))
-    return (
-        Group(head, *_outcome(saga), _steps(saga["steps"])) if saga["steps"] else Group(head, *_outcome(saga))
-    )
+    steps = [_steps(saga["steps"])] if saga["steps"] else []
+    return Group(head, *detail_lines(saga), *_outcome(saga), *steps)
+
+
+def preview_lines(preview: Json) -> Group:
+    """What undoing a saga would do, in the order in which it would."""
+    head = f"{preview['note']} (journal version {preview['journal_version']})"
+    blocked = [Text(f"blocked: {reason}", style="red") for reason in preview["blocked_by"]]
+    table = _table("step", "of", "would run", "data", "changed since")
+    for step, planned in _planned(preview):
+        data = Text(json.dumps(planned["data"], ensure_ascii=False))
+        changed = planned["problem"] or _changed(planned["aggregate"])
+        table.add_row(step, planned["step_name"], planned["name"], data, changed)
+    commands = [table] if preview["commands"] else [Text("there is nothing to undo")]
+    stays = [
+        Text(f"has no compensation: {step['name']} (step {step['step']})")
+        for step in preview["without_compensation"]
+    ]
+    return Group(Text(head, style="dim"), *blocked, *commands, *stays)
+
+
+def _planned(preview: Json, within: str = "") -> Iterator[tuple[str, Json]]:
+    """All that would run and where, what a child would undo below the request to it."""
+    for planned in preview["commands"]:
+        step = within + planned["step"]
+        yield step, planned
+        if planned["saga"] is not None:
+            yield from _planned(planned["saga"], f"{step} > ")
+
+
+def _changed(aggregate: Json | None) -> str:
+    if aggregate is None or not aggregate["changed"]:
+        return ""
+    versions = f"{aggregate['version_then'] or '?'} to {aggregate['version_now']}"
+    return f"{aggregate['stream']} {versions}: {', '.join(aggregate['events_since'][-3:])}"
+
+
+def outcome_table(outcomes: list[Json]) -> Table:
+    """What became of each saga that was acted on, or would."""
+    table = _table("saga", "name", "status", "outcome", "")
+    for each in outcomes:
+        table.add_row(
+            each["saga_id"],
+            each["name"],
+            status_text(each["status"]),
+            each["outcome"],
+            each["detail"] or each["code"] or "",
+        )
+    return table
 
 
 def saga_line(saga: Json) -> str:
@@ -65,8 +113,8 @@ def saga_table(sagas: list[Json]) -> Table:
             saga["saga_id"],
             saga["name"],
             status_text(saga["status"]),
-            _moment(saga["requested_at"]),
-            _moment(saga["ended_at"]),
+            moment(saga["requested_at"]),
+            moment(saga["ended_at"]),
         )
     return table
 
@@ -76,7 +124,7 @@ def event_table(events: list[Json]) -> Table:
     for event in events:
         table.add_row(
             str(event["position"]),
-            _moment(event["recorded_at"]),
+            moment(event["recorded_at"]),
             event["stream"],
             str(event["version"]),
             event["type"],
@@ -89,7 +137,7 @@ def aggregate_lines(aggregate: Json) -> Group:
     table = _table("field", "value")
     for name, value in aggregate["state"].items():
         table.add_row(name, Text(json.dumps(value, ensure_ascii=False)))
-    head = f"  version {aggregate['version']}  {_moment(aggregate['recorded_at'])}"
+    head = f"  version {aggregate['version']}  {moment(aggregate['recorded_at'])}"
     return Group(Text.assemble((aggregate["stream"], "bold"), head), table)
 
 
@@ -113,9 +161,6 @@ def _outcome(saga: Json) -> list[Text]:
     if (error := saga["error"]) is not None:
         at = f" at step {error['step']}" if error.get("step") else ""
         lines.append(Text(f"{error['code']}{at}: {error['detail']}", style="red"))
-    if saga.get("resumes_at"):
-        begins = "starts" if saga["status"] == "queued" else "goes on"
-        lines.append(Text(f"{begins} at {_moment(saga['resumes_at'])} UTC", style="dim"))
     if saga["result"] is not None:
         lines.append(Text(f"result: {json.dumps(saga['result'], ensure_ascii=False)}"))
     return lines
@@ -126,8 +171,3 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
-
-
-def _moment(time: str | None) -> str:
-    """An RFC 3339 time without what every line of a table would repeat."""
-    return (time or "").replace("T", " ")[:19]

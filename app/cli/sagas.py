@@ -1,4 +1,4 @@
-"""saga start, list, show, watch, compensate."""
+"""saga start, list, show, watch."""
 
 import asyncio
 from typing import Annotated
@@ -8,7 +8,7 @@ from rich.live import Live
 
 from app.cli.client import Json, SagaClient
 from app.cli.errors import CliError
-from app.cli.inputs import read_batch, read_input, start_time
+from app.cli.inputs import attributes_of, read_batch, read_input, start_time
 from app.cli.output import (
     console,
     print_json,
@@ -86,15 +86,29 @@ def list_(
         str | None, typer.Option(help="Only those that are running, stuck, completed …")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Only those of this kind.")] = None,
+    attribute: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only those that have it; again for more.")
+    ] = None,
+    parent: Annotated[str | None, typer.Option(help="Only those that this saga started.")] = None,
+    correlation_id: Annotated[str | None, typer.Option(help="Only those that belong together so.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
     after: Annotated[str | None, typer.Option(help="The cursor that the page before ended with.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List sagas, newest first."""
+    attributes = attributes_of(attribute or [])
 
     async def run() -> Json:
         async with SagaClient.connect() as client:
-            return await client.sagas(status=status, name=name, limit=limit, after=after)
+            return await client.sagas(
+                attributes=attributes,
+                status=status,
+                name=name,
+                parent=parent,
+                correlation_id=correlation_id,
+                limit=limit,
+                after=after,
+            )
 
     page = asyncio.run(run())
     if as_json:
@@ -118,20 +132,6 @@ def show(saga_id: SagaId, as_json: AsJson = False) -> None:
 def watch(saga_id: SagaId, as_json: AsJson = False) -> None:
     """Follow a saga until it has ended or is stuck. With --json: one line for each change."""
     asyncio.run(_watch(saga_id, as_json))
-
-
-def compensate(
-    saga_id: SagaId,
-    reason: Annotated[str, typer.Option("--reason", help="Kept in the saga's journal.", show_default=False)],
-    as_json: AsJson = False,
-) -> None:
-    """Stop a saga and undo what it did, in reverse. A completed one is undone as well, if it can be."""
-
-    async def run() -> Json:
-        async with SagaClient.connect() as client:
-            return await client.compensate(saga_id, reason)
-
-    _print(asyncio.run(run()), as_json)
 
 
 async def _watch(saga_id: str, as_json: bool) -> None:

@@ -222,6 +222,6 @@ def test_help_names_every_command() -> None:
     shown = run("--help")
 
     assert shown.returncode == 0
-    for name in ("serve", "migrate", "start", "list", "show", "watch", "compensate", "events", "aggregate"):
+    for name in ("serve", "start", "list", "watch", "signal", "compensate", "bulk", "events", "aggregate"):
         assert f" {name} " in shown.stdout
         assert "--help" in run(name, "--help").stdout

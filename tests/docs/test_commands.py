@@ -52,7 +52,7 @@ def test_every_command_is_in_the_reference() -> None:
 
 
 def options_in(line: str) -> set[str]:
-    return set(re.findall(r"--\w+", line))
+    return set(re.findall(r"--[\w-]+", line))
 
 
 def options_of(command: TyperCommand) -> set[str]:
