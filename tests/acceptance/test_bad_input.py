@@ -114,7 +114,13 @@ def test_every_missing_field_is_named(http: httpx.Client) -> None:
 )
 @pytest.mark.parametrize(
     "path",
-    ["/sagas/fulfil-order", "/sagas/any/compensate", "/aggregates/account/any/deposit"],
+    [
+        "/sagas/fulfil-order",
+        "/sagas/bulk",
+        "/sagas/any/compensate",
+        "/sagas/any/signals/any",
+        "/aggregates/account/any/deposit",
+    ],
 )
 def test_a_body_that_is_no_json_object_is_refused(http: httpx.Client, path: str, body: bytes) -> None:
     answer = http.post(path, content=body, headers=JSON)

@@ -37,7 +37,13 @@ def test_each_saga_and_command_has_a_path_with_its_body(document: Json) -> None:
     for path, model in [
         ("/sagas/fulfil-order", "FulfilOrder"),
         ("/sagas/transfer-funds", "TransferFunds"),
+        ("/sagas/bulk", "BulkRequest"),
         ("/sagas/{saga_id}/compensate", "CompensateRequest"),
+        ("/sagas/{saga_id}/retry", "ReasonRequest"),
+        ("/sagas/{saga_id}/resume", "ReasonRequest"),
+        ("/sagas/{saga_id}/skip", "SkipRequest"),
+        ("/sagas/{saga_id}/abandon", "ReasonRequest"),
+        ("/sagas/{saga_id}/signals/{signal}", "SignalRequest"),
         ("/aggregates/stock/{sku}/receive-stock", "ReceiveStock"),
         ("/aggregates/account/{account_id}/open-account", "OpenAccount"),
     ]:
@@ -46,6 +52,17 @@ def test_each_saga_and_command_has_a_path_with_its_body(document: Json) -> None:
     schemas = document["components"]["schemas"]
     assert "sku" not in schemas["ReceiveStock"]["properties"]
     assert schemas["ReceiveStock"]["required"] == ["quantity"]
+
+
+def test_what_operators_send_has_an_example_and_keeps_to_a_version(document: Json) -> None:
+    for path in ("compensate", "retry", "resume", "skip", "abandon"):
+        operation = document["paths"][f"/sagas/{{saga_id}}/{path}"]["post"]
+
+        assert operation["requestBody"]["content"]["application/json"]["example"]["reason"]
+        assert "If-Match" in {parameter["name"] for parameter in operation["parameters"]}
+        assert {"404", "409", "412", "422", "503"} <= operation["responses"].keys()
+    signal = document["paths"]["/sagas/{saga_id}/signals/{signal}"]["post"]
+    assert {"404", "409", "413", "422", "429"} <= signal["responses"].keys()
 
 
 def test_every_reference_is_defined_and_every_operation_named_once(document: Json) -> None:

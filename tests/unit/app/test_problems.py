@@ -9,7 +9,19 @@ from app.problems import VersionMismatch, problem_response
 from domain import Rejected
 from eventstore import CommandIdReused, StoreUnavailable, WrongExpectedVersion
 from workflows.saga.commands import Contention
-from workflows.saga.errors import CannotCompensate, InvalidSagaId, SagaConflict, SagaNotFound, UnknownSaga
+from workflows.saga.errors import (
+    CannotCompensate,
+    InvalidSagaId,
+    NotPossible,
+    SagaConflict,
+    SagaMoved,
+    SagaNotFound,
+    SignalConflict,
+    SignalTooLarge,
+    TooManySignals,
+    UnknownSaga,
+    UnknownSignal,
+)
 
 SECRET = "host=db.internal password=hunter2"  # what the text of an error may hold
 
@@ -25,6 +37,11 @@ SECRET = "host=db.internal password=hunter2"  # what the text of an error may ho
         (SagaNotFound("a"), 404, "saga-not-found"),
         (UnknownSaga("a"), 404, "unknown-saga"),
         (InvalidSagaId("a"), 422, "invalid-saga-id"),
+        (NotPossible("completed"), 409, "not-possible"),
+        (SignalConflict("another"), 409, "signal-conflict"),
+        (UnknownSignal("none"), 404, "unknown-signal"),
+        (SagaMoved("s1", 7), 412, "version-mismatch"),
+        (SignalTooLarge("too much"), 413, "too-large"),
         (VersionMismatch("account-a", 2), 412, "version-mismatch"),
         (HTTPException(405, headers={"Allow": "GET"}), 405, "method-not-allowed"),
     ],
@@ -72,3 +89,11 @@ def test_members_tell_programs_what_they_need() -> None:
 
     assert b'"reason":"too little","rejection":"insufficient-funds","data":{"balance":5}' in rejected.body
     assert b'"current_version":7' in raced.body
+    assert b'"current_version":7' in problem_response(SagaMoved("s1", 7)).body
+
+
+def test_too_many_signals_are_told_to_come_again() -> None:
+    answer = problem_response(TooManySignals("20 in a second"))
+
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) > 0
