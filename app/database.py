@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -20,12 +20,14 @@ from psycopg import sql
 from app import embedded
 from app.embedded import EmbeddedPostgres
 from app.settings import Settings
+from eventstore.schema_files import run_grants
 
 DATABASE: Final = "saga"
 OWNER_ROLE: Final = "saga_owner"
 APP_ROLE: Final = "saga_app"
 VERSION_TABLE: Final = "saga_alembic_version"
 MIGRATION_FOLDERS: Final = ("eventstore/migrations", "workflows/saga/migrations", "app/migrations/versions")
+GRANTS_FOLDERS: Final = ("eventstore/migrations/sql", "workflows/saga/migrations/sql", "app/migrations/sql")
 MIGRATION_LOCK: Final = 0x5A6A_0001
 MIGRATION_TIMEOUT_SECONDS: Final = 120
 POLL_SECONDS: Final = 0.05
@@ -39,11 +41,14 @@ class DatabaseUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DatabaseUrls:
-    """One database, as libpq addresses: for the application, for its owner, and without a pooler between."""
+    """One database, as libpq addresses: for the application, for its owner, and without a pooler between.
 
-    app: str
-    owner: str
-    direct: str
+    They may hold passwords, so they are not in its repr.
+    """
+
+    app: str = field(repr=False)
+    owner: str = field(repr=False)
+    direct: str = field(repr=False)
 
 
 def sqlalchemy_url(url: str) -> str:
@@ -116,7 +121,9 @@ def _migrate(urls: DatabaseUrls, given_up: threading.Event) -> None:
         if app_role == owner_role:
             app_role = None  # one role is both: there is nothing to grant
         try:
-            upgrade(urls.owner, app_role)
+            upgrade(urls.owner)
+            if app_role is not None:
+                _grant(urls.owner, app_role)
             DBOS.migrate(sqlalchemy_url(urls.owner), application_role=app_role)
         except CommandError as error:
             raise DatabaseUnusable(
@@ -130,7 +137,7 @@ def _migrate(urls: DatabaseUrls, given_up: threading.Event) -> None:
             ) from error
 
 
-def upgrade(owner_url: str, app_role: str | None, revision: str = "heads") -> None:
+def upgrade(owner_url: str, revision: str = "heads") -> None:
     """Bring our own schemas to `revision`. The caller sees to it that nobody else does meanwhile."""
     config = Config()
     folders = [str(ROOT / folder) for folder in MIGRATION_FOLDERS]
@@ -139,8 +146,16 @@ def upgrade(owner_url: str, app_role: str | None, revision: str = "heads") -> No
     config.set_main_option("version_locations", _literal("\n".join(folders)))
     engine = sqlalchemy.create_engine(sqlalchemy_url(owner_url), poolclass=sqlalchemy.NullPool)
     with engine.connect() as connection:
-        config.attributes.update(connection=connection, version_table=VERSION_TABLE, app_role=app_role)
+        config.attributes.update(connection=connection, version_table=VERSION_TABLE)
         command.upgrade(config, revision)
+
+
+def _grant(owner_url: str, app_role: str) -> None:
+    """Also when nothing was to migrate: the application may come with another role than before."""
+    engine = sqlalchemy.create_engine(sqlalchemy_url(owner_url), poolclass=sqlalchemy.NullPool)
+    with engine.begin() as connection:
+        for folder in GRANTS_FOLDERS:
+            run_grants(connection, ROOT / folder, app_role)
 
 
 def _literal(value: str) -> str:

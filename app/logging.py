@@ -5,6 +5,7 @@ import sys
 from typing import Final, Literal, TextIO
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
 # DBOS names the run on its records under these names (its workflow id is ours of the run).
@@ -64,9 +65,18 @@ def _shared_processors() -> list[Processor]:
 
 
 def _renderers(log_format: LogFormat, stream: TextIO) -> list[Processor]:
+    """Tracebacks never show local variables: those hold addresses with passwords, and clients' headers."""
     if log_format == "json":
-        return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
-    return [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+        frames = ExceptionDictTransformer(show_locals=False)
+        return [
+            structlog.processors.ExceptionRenderer(frames),
+            structlog.processors.JSONRenderer(default=str),
+        ]
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    ]
 
 
 def _through_root(logger: logging.Logger) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import httpx
 import structlog
 
-from app.database import DatabaseUrls, migrate, open_database
+from app.database import DatabaseUnusable, DatabaseUrls, migrate, open_database
 from app.executors import Lease, Reconciler, Supervisor
 from app.executors import reconciler as reconciling
 from app.executors import supervisor as supervising
@@ -26,6 +26,7 @@ from domain import Catalog
 from domain.aggregates import CATALOG
 from eventstore.appender import Appender
 from eventstore.connections import Pool, store_pool
+from eventstore.diagnosis import sequence_faults
 from eventstore.following import Follower
 from eventstore.postgres import PostgresEventStore
 from eventstore.projections import ProjectionRunner
@@ -151,6 +152,8 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
     appender = Appender(appender_pool, function=("saga", "append_items"), on_commit=commits.tell)
     stack.push_async_callback(appender.close, APPENDS_SECONDS)
     store = PostgresEventStore(pool, appender)
+    if faults := await sequence_faults(pool):
+        raise DatabaseUnusable("; ".join(faults))
     registry = Registry(SAGAS, await _remote_calls(stack, settings))
     engine = SagaEngine(store, registry)
     projection = ProjectionRunner(pool, store, SagaProjection(), commits.event())

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -13,11 +15,18 @@ class SettingsError(Exception):
     """A setting has a bad value. The message names the variable and says what it may be."""
 
 
+_POSTGRES_RULE: Final = "must look like postgresql://user:password@host:5432/database"
+
+
 def _postgres_url(url: str) -> str:
     """The address in libpq's form; SQLAlchemy's `postgresql+psycopg://` and `postgres://` are understood."""
     scheme, separator, rest = url.partition("://")
     if not separator or not rest or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
-        raise ValueError("must look like postgresql://user:password@host:5432/database")
+        raise ValueError(_POSTGRES_RULE)
+    try:
+        conninfo_to_dict(f"postgresql://{rest}")
+    except ProgrammingError:  # its text quotes the address, and the address may hold a password
+        raise ValueError(f"{_POSTGRES_RULE}; %-escapes must be whole, options must be libpq's") from None
     return f"postgresql://{rest}"
 
 
@@ -39,11 +48,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SAGA_", env_ignore_empty=True, frozen=True)
 
-    database_url: PostgresUrl | None = None
+    database_url: PostgresUrl | None = Field(default=None, repr=False)
     """Postgres 14 or newer, as the application's role. Unset: an embedded one below `data_dir`."""
-    owner_database_url: PostgresUrl | None = None
+    owner_database_url: PostgresUrl | None = Field(default=None, repr=False)
     """The same database as the role that owns the tables, for migrations. Default: `database_url`."""
-    database_direct_url: PostgresUrl | None = None
+    database_direct_url: PostgresUrl | None = Field(default=None, repr=False)
     """The same database without a pooler between, for leases and LISTEN. Default: `database_url`."""
     data_dir: Path = Path(".saga")
 

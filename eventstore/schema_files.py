@@ -1,4 +1,4 @@
-"""Runs the SQL files of a migration, in order of their numbers."""
+"""Runs SQL files: those of a migration, and those that say what the application role may do."""
 
 from pathlib import Path
 
@@ -7,13 +7,19 @@ from sqlalchemy import Connection
 GRANTS_SUFFIX = "_grants.sql"
 
 
-def run_schema_files(connection: Connection, directory: Path, app_role: str | None) -> None:
-    """Run all SQL files of `directory`; those that grant rights only when there is an application role."""
-    verbatim = connection.execution_options(no_parameters=True)  # a % in SQL is no placeholder
+def run_schema_files(connection: Connection, directory: Path) -> None:
+    """Run all SQL files of `directory` in order of their numbers, but for the grants."""
     for path in sorted(directory.glob("*.sql")):
-        sql = path.read_text(encoding="utf-8")
-        if path.name.endswith(GRANTS_SUFFIX):
-            if app_role is None:
-                continue
-            sql = sql.replace("{app_role}", connection.dialect.identifier_preparer.quote(app_role))
-        verbatim.exec_driver_sql(sql)
+        if not path.name.endswith(GRANTS_SUFFIX):
+            _run(connection, path.read_text(encoding="utf-8"))
+
+
+def run_grants(connection: Connection, directory: Path, app_role: str) -> None:
+    """Grant the application role its rights. Nothing is lost by doing it again."""
+    role = connection.dialect.identifier_preparer.quote(app_role)
+    for path in sorted(directory.glob(f"*{GRANTS_SUFFIX}")):
+        _run(connection, path.read_text(encoding="utf-8").replace("{app_role}", role))
+
+
+def _run(connection: Connection, sql: str) -> None:
+    connection.execution_options(no_parameters=True).exec_driver_sql(sql)  # a % in SQL is no placeholder

@@ -8,7 +8,7 @@ import asyncio
 import os
 import socket
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
@@ -62,7 +62,7 @@ class Instance:
 class Lease:
     """Says to the other executors that this one lives. Take it before DBOS starts, release it after."""
 
-    url: str
+    url: str = field(repr=False)  # it may hold a password
     executor_id: str
     number: int
     _connection: psycopg.AsyncConnection[Any]

@@ -22,6 +22,7 @@ After = Annotated[str, Query(max_length=300, pattern=r"^[A-Za-z0-9._:/-]*$")]
 PageSize = Annotated[int, Query(ge=1, le=1000)]
 
 DELAY_MS_MAX: Final = 600_000
+TIMES_MAX: Final = 1_000_000
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -37,7 +38,9 @@ class Misbehaviour(BaseModel):
 
     mode: Literal["ok", "slow", "fail", "refuse", "drop", "late"] = "ok"
     delay_ms: Annotated[int, Field(ge=0, le=DELAY_MS_MAX)] = 0
-    times: Annotated[int | None, Field(ge=0, description="Requests still to come; null: all of them")] = None
+    times: Annotated[
+        int | None, Field(ge=0, le=TIMES_MAX, description="Requests still to come; null: all of them")
+    ] = None
 
 
 class BrokenResponse(Response):

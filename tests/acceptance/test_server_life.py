@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import psycopg
 import pytest
 
 from tests.acceptance.server import (
@@ -160,3 +161,22 @@ def test_while_the_database_is_away_clients_are_told_to_try_again(private_server
 
         assert http.post(**deposit).status_code == 200
         assert balance(http, account) == 6, "the first one may have happened, the second one must not"
+
+
+def test_a_store_that_would_lose_events_is_not_served(database: Database) -> None:
+    """As after a restore without sequences: new events would hide behind positions that are taken."""
+    with serving(database.url, database.owner_url) as server, httpx.Client(base_url=server.url) as http:
+        account_with(http, 100)
+    with psycopg.connect(database.admin_url) as connection:
+        connection.execute("select setval('eventstore.position_seq', 1)")
+
+    env = environment(
+        SAGA_DATABASE_URL=database.url, SAGA_OWNER_DATABASE_URL=database.owner_url, SAGA_PORT="0"
+    )
+    refused = subprocess.run(
+        command("serve"), cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert refused.returncode == 1
+    assert "position_seq is at 1, behind the events" in refused.stderr
+    assert "Traceback" not in refused.stderr

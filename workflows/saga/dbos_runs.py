@@ -76,7 +76,7 @@ class DbosRuns:
     run of a name it does not know.
     """
 
-    url: str
+    url: str = field(repr=False)  # it may hold a password
     executor_id: str
     registry: Registry
     names: Collection[str]

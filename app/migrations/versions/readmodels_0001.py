@@ -3,7 +3,7 @@
 sagas   one row a saga: what lists and the reconciler ask for, and the fold of its journal without the steps
 """
 
-from alembic import context, op
+from alembic import op
 
 revision = "readmodels_0001"
 down_revision = None
@@ -36,11 +36,6 @@ def upgrade() -> None:
             WHERE status IN ('queued', 'running', 'waiting', 'compensating')
         """
     )
-    app_role = context.config.attributes.get("app_role")
-    if app_role is not None:
-        role = '"' + app_role.replace('"', '""') + '"'
-        op.execute(f"GRANT USAGE ON SCHEMA readmodels TO {role}")
-        op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON readmodels.sagas TO {role}")
 
 
 def downgrade() -> None:

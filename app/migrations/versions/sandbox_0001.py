@@ -4,7 +4,7 @@ bookings    one row a key, for ever: a cancelled key keeps its row as a tombston
 behaviour   exactly one row
 """
 
-from alembic import context, op
+from alembic import op
 
 revision = "sandbox_0001"
 down_revision = None
@@ -41,12 +41,6 @@ def upgrade() -> None:
         """
     )
     op.execute("INSERT INTO sandbox.behaviour DEFAULT VALUES")
-    app_role = context.config.attributes.get("app_role")
-    if app_role is not None:
-        role = '"' + app_role.replace('"', '""') + '"'
-        op.execute(f"GRANT USAGE ON SCHEMA sandbox TO {role}")
-        op.execute(f"GRANT SELECT, INSERT, UPDATE ON sandbox.bookings TO {role}")
-        op.execute(f"GRANT SELECT, UPDATE ON sandbox.behaviour TO {role}")
 
 
 def downgrade() -> None:

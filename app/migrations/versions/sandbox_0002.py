@@ -4,7 +4,7 @@ goods_orders         one row a key, for ever: a cancelled key keeps its row as a
 supplier_behaviour   exactly one row
 """
 
-from alembic import context, op
+from alembic import op
 
 revision = "sandbox_0002"
 down_revision = "sandbox_0001"
@@ -40,11 +40,6 @@ def upgrade() -> None:
         """
     )
     op.execute("INSERT INTO sandbox.supplier_behaviour DEFAULT VALUES")
-    app_role = context.config.attributes.get("app_role")
-    if app_role is not None:
-        role = '"' + app_role.replace('"', '""') + '"'
-        op.execute(f"GRANT SELECT, INSERT, UPDATE ON sandbox.goods_orders TO {role}")
-        op.execute(f"GRANT SELECT, UPDATE ON sandbox.supplier_behaviour TO {role}")
 
 
 def downgrade() -> None:

@@ -109,6 +109,17 @@ async def test_one_given_role_can_be_owner_and_application(empty_database: Datab
             assert connection.execute("SELECT count(*) FROM eventstore.events").fetchone() == (0,)
 
 
+async def test_an_application_role_that_comes_later_gets_its_rights(empty_database: DatabaseUrls) -> None:
+    one_role = DatabaseUrls(empty_database.owner, empty_database.owner, empty_database.owner)
+    await migrate(one_role)
+
+    await migrate(empty_database)
+
+    with psycopg.connect(empty_database.app) as connection:
+        for table in ("eventstore.events", "saga.attempts", "readmodels.sagas", "sandbox.bookings"):
+            assert connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone() == (0,)
+
+
 async def test_the_embedded_database_opens_with_an_owner_and_an_application_role(data_dir: Path) -> None:
     async with open_database(Settings(data_dir=data_dir)) as urls:
         await migrate(urls)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from app.logging import configure_logging
+from app.logging import LogFormat, configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -101,3 +101,21 @@ def test_people_get_lines_not_json() -> None:
     assert "ready" in stream.getvalue()
     with pytest.raises(json.JSONDecodeError):
         json.loads(stream.getvalue())
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_traceback_tells_no_local_variables(log_format: LogFormat) -> None:
+    stream = io.StringIO()
+    configure_logging(log_format, "INFO", stream)
+
+    def fail(url: str) -> None:
+        raise ValueError(f"{len(url)} characters")
+
+    password = "".join(reversed("DROWSSAP"))  # source lines are shown
+    try:
+        fail(f"postgresql://saga:{password}@host/saga")
+    except ValueError:
+        structlog.get_logger("app").exception("request failed")
+
+    assert "ValueError" in stream.getvalue()
+    assert "PASSWORD" not in stream.getvalue()

@@ -38,13 +38,27 @@ def test_a_bad_value_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, name:
     assert "\n" not in message
 
 
-def test_a_password_is_not_repeated_in_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SAGA_DATABASE_URL", "pg://saga:secret@db/saga")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "pg://saga:secret@db/saga",
+        "postgresql://saga:p%zzsecret@db/saga",
+        "postgresql://saga:secret@db/saga?x=y",
+    ],
+)
+def test_a_password_is_not_repeated_in_the_message(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("SAGA_DATABASE_URL", url)
 
     with pytest.raises(SettingsError) as refused:
         Settings.load()
 
     assert "secret" not in str(refused.value)
+
+
+def test_a_password_is_not_in_the_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAGA_DATABASE_URL", "postgresql://saga:secret@db/saga")
+
+    assert "secret" not in repr(Settings.load())
 
 
 def test_the_command_line_wins_and_none_is_no_override(monkeypatch: pytest.MonkeyPatch) -> None:

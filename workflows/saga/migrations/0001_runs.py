@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from alembic import context, op
+from alembic import op
 
 from eventstore.schema_files import run_schema_files
 
@@ -13,9 +13,7 @@ depends_on = "eventstore_0001"
 
 
 def upgrade() -> None:
-    run_schema_files(
-        op.get_bind(), Path(__file__).parent / "sql", app_role=context.config.attributes.get("app_role")
-    )
+    run_schema_files(op.get_bind(), Path(__file__).parent / "sql")
 
 
 def downgrade() -> None:
