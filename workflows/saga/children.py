@@ -138,8 +138,11 @@ def _told(step: str, state: SagaState, end: Event, run: int | None) -> journal.C
         return journal.ChildEnded(
             step=step, child=state.saga_id, status="completed", result=end.result, run=run
         )
-    status: Any = "compensated" if isinstance(end, journal.SagaCompensated) else "abandoned"
-    return journal.ChildEnded(step=step, child=state.saga_id, status=status, cause=state.cause, run=run)
+    status: Any = "abandoned" if isinstance(end, journal.SagaAbandoned) else "compensated"
+    left = end.left if isinstance(end, journal.SagaAbandoned) else []
+    return journal.ChildEnded(
+        step=step, child=state.saga_id, status=status, cause=state.cause, left=left, run=run
+    )
 
 
 async def end(execution: Execution, entry: Event, *, forward: bool = False) -> None:

@@ -64,6 +64,8 @@ async def _stop_at(execution: Execution, step: str) -> None:
 
 async def undo(execution: Execution, step: StepState) -> None:
     """Compensate one step. Raises Halted when that is rejected or its retries are used up, Waiting."""
+    if step.undo.status == "failed":  # killed before that was said: it has failed for good all the same
+        _halt(step)
     if step.status == "started" and step.kind == "call":
         await (
             resolve_doubt(execution, step, None) if step.retry_at is None else end_attempts(execution, step)

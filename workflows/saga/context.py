@@ -1,6 +1,7 @@
 """The saga as its function sees it: a step is one line, its compensation a value beside it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar, overload
@@ -52,7 +53,7 @@ class Saga:
         self._branch = branch
         self._scope = scope
         self._steps = 0
-        self._values = 0
+        self._values: Counter[str] = Counter()
         self._beside = 0
         self._left: BaseException | None = None
 
@@ -203,7 +204,7 @@ class Saga:
 
     def tag(self, **attributes: str) -> None:
         """Set search attributes, by which sagas are listed; written with the next step."""
-        index = self._next_value()
+        index = self._next_value("tag")
         if index not in self._execution.state.tags:
             try:
                 checked = checked_attributes({**self._execution.state.attributes, **attributes})
@@ -214,29 +215,30 @@ class Saga:
 
     def now(self) -> datetime:
         """The time, the same on every replay."""
-        return datetime.fromisoformat(self._value(lambda: self._execution.clock().isoformat()))
+        return datetime.fromisoformat(self._value("now", lambda: self._execution.clock().isoformat()))
 
     def uuid(self) -> UUID:
         """A new time-ordered id, the same on every replay."""
-        return UUID(self._value(lambda: str(uuid7())))
+        return UUID(self._value("uuid", lambda: str(uuid7())))
 
     def raise_if_left(self) -> None:
         """Raise what has ended the progress of the function, should it have swallowed it."""
         if self._left is not None:
             raise self._left
 
-    def _value(self, make: Callable[[], str]) -> str:
-        index = self._next_value()
+    def _value(self, kind: str, make: Callable[[], str]) -> str:
+        index = self._next_value(kind)
         known = self._execution.state.values.get(index)
         if known is None:
             known = make()
             self._execution.writer.note(journal.ValueRecorded(index=index, value=known))
         return known
 
-    def _next_value(self) -> str:
+    def _next_value(self, kind: str) -> str:
+        """Counted by kind: a tag that is added to the code does not change the ids after it."""
         self._check_own()
-        self._values += 1
-        return f"{self._branch}{self._values}"
+        self._values[kind] += 1
+        return f"{self._branch}{kind}-{self._values[kind]}"
 
     def _compensation(self, compensate: Any, name: str) -> Any:
         if self._execution.pivoted:

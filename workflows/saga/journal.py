@@ -109,14 +109,23 @@ class ChildStarted(Event):
     detached: bool
 
 
+class Left(Event):
+    """A step whose effect stays."""
+
+    step: str
+    name: str
+
+
 class ChildEnded(Event):
-    """Written by the child, with its end. `run` is set when the parent waited for it."""
+    """Written by the child, with its end; `left` are the steps of the child whose effect stays. `run` is set
+    when the parent waited for it."""
 
     step: str
     child: str
     status: Literal["completed", "compensated", "abandoned"]
     result: Any = None
     cause: Cause | None = None
+    left: list[Left] = Field(default_factory=list)
     run: int | None = None
 
 
@@ -285,13 +294,6 @@ class SagaCompleted(Event):
 
 class SagaCompensated(Event):
     pass
-
-
-class Left(Event):
-    """A step whose effect stays."""
-
-    step: str
-    name: str
 
 
 class SagaAbandoned(Event):

@@ -117,6 +117,7 @@ class SagaState(SagaSummary):
     abandoned: journal.SagaAbandoned | None = None
     execution: str | None = None
     began_at_version: int = 1
+    completed: bool = False
     round: int = 1
     requests: int = 0
     result: Any = None
@@ -146,7 +147,15 @@ class SagaState(SagaSummary):
 
     def left(self) -> list[StepState]:
         """The steps whose effect stays though the saga was undone as far as it could be."""
-        return [step for step in self.in_order() if step.has_effect and _stays(step)]
+        return [step for step in self.in_order() if step.has_effect and self._keeps(step)]
+
+    def _keeps(self, step: StepState) -> bool:
+        if step.undo.status in ("failed", "skipped"):
+            return True
+        if step.undo.status == "compensated":
+            return False
+        # NOTHING means that no compensation is needed while the saga goes on, not that all is undone.
+        return step.child_left or (not step.can_be_undone and (step.past_pivot or self.completed))
 
     def in_order(self) -> list[StepState]:
         """The steps in the order of the program."""
@@ -189,7 +198,7 @@ class SagaState(SagaSummary):
         """What the function has got, besides its steps."""
         match entry:
             case journal.SagaCompleted(result=result):
-                self.result = result
+                self.result, self.completed = result, True
             case journal.ValueRecorded(index=index, value=value):
                 self.values[index] = value
             case journal.Tagged(index=index):
@@ -215,13 +224,7 @@ class SagaState(SagaSummary):
         kept = step_order(step) if step else ()
         self.steps = {number: each for number, each in self.steps.items() if each.order <= kept}
         self.round += 1
-        self.requested = None
-
-
-def _stays(step: StepState) -> bool:
-    if step.undo.status in ("failed", "skipped"):
-        return True
-    return step.past_pivot and not step.can_be_undone
+        self.requested, self.completed = None, False
 
 
 def summarise(event: RecordedEvent, summary: SagaSummary | None) -> SagaSummary:

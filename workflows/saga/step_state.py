@@ -44,6 +44,7 @@ class StepState:
     last_version: int = 0
     result: Any = None
     child: str | None = None
+    child_left: bool = False
     rejection: Cause | None = None
     compensation: StoredCompensation | None = None
     undo: Undo = field(default_factory=Undo)
@@ -65,11 +66,12 @@ class StepState:
     @property
     def has_effect(self) -> bool:
         """Whether the step acted, or may have acted. A refusal speaks for its own attempt only."""
-        return self.acts and (self.status != "rejected" or self.attempts > 1)
+        return self.acts and (self.status != "rejected" or self.attempts > 1 or self.child_left)
 
     @property
     def can_be_undone(self) -> bool:
-        return self.compensation is not None or self.child is not None
+        """A child that was abandoned is refused, and what it left is its operator's."""
+        return self.compensation is not None or (self.child is not None and self.status != "rejected")
 
     @property
     def to_compensate(self) -> bool:
@@ -153,6 +155,7 @@ def _evolve_forward(step: StepState, entry: Event, version: int, at: datetime) -
 def _evolve_child(step: StepState, entry: journal.ChildEnded, version: int, at: datetime) -> None:
     """The end of a child: the outcome of its step, or of the step's compensation, or of both."""
     asked_to_undo = step.undo.status == "compensating"
+    step.child_left = bool(entry.left)
     if entry.status == "completed" and step.status == "started":
         step.result = entry.result
         step.settle("succeeded", version, at)

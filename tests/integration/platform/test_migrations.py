@@ -147,7 +147,7 @@ async def test_rows_of_the_list_get_the_columns_of_a_later_version(empty_databas
         INSERT INTO readmodels.sagas (saga_id, position, name, status, named_run, updated_at, summary)
         VALUES (%s, %s, 'toy', %s, 1, '2026-01-31T12:00:01Z', %s)
     """
-    await asyncio.to_thread(upgrade, empty_database.owner, APP_ROLE, "readmodels_0001")
+    await asyncio.to_thread(upgrade, empty_database.owner, "readmodels_0001")
     with psycopg.connect(empty_database.owner) as connection:
         connection.execute(insert, ["before", 1, "waiting", Jsonb(summary)])
 

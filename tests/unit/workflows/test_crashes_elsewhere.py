@@ -155,7 +155,7 @@ SCENARIOS = {
     "child that is refused": Scenario(whole, "compensated", refuse=refusing("part-2")),
     "child that is undone with its parent": Scenario(whole, "compensated", refuse=refusing("b")),
     "child that is undone when its parent has ended": Scenario(whole, "compensated", (compensate,)),
-    "child that is abandoned": Scenario(whole, "compensated", (abandon_the_part,), part_cannot_be_undone),
+    "child that is abandoned": Scenario(whole, "abandoned", (abandon_the_part,), part_cannot_be_undone),
     "branches beside a child": Scenario(beside, "completed", (go,)),
     "retry": Scenario(undone_badly, "compensated", (mend, retry), b_cannot_be_undone),
     "skip": Scenario(undone_badly, "abandoned", (skip,), b_cannot_be_undone),

@@ -5,6 +5,7 @@ from typing import Any
 from tests.unit.workflows.toys import (
     ONCE,
     TALLIES,
+    Do,
     Message,
     Order,
     Remote,
@@ -14,7 +15,7 @@ from tests.unit.workflows.toys import (
     refusing,
     send,
 )
-from workflows.saga import Saga, SagaDefinition
+from workflows.saga import NOTHING, Saga, SagaDefinition
 from workflows.saga.testing import MemoryService
 
 WHO: dict[str, Any] = {"actor": "ana", "reason": "she looked"}
@@ -126,3 +127,58 @@ async def test_force_undoes_what_can_be_undone_past_the_pivot_and_lists_the_rest
     outcome = await service.outcome()
     assert (outcome.saga.status, left(outcome)) == ("abandoned", ["2"])
     assert await counts(service) == {"a": 0, "b": 1}
+
+
+async def test_a_completed_saga_undone_by_force_says_which_step_has_no_compensation() -> None:
+    async def half_undoable(saga: Saga, _order: Order) -> None:
+        await saga.execute(Do(tally="a"), compensate=NOTHING)
+        await do(saga, "b")
+
+    service = service_of(half_undoable)
+    await service.run_saga("saga", Order())
+    await service.engine.compensate("s1", force=True, **WHO)
+    await service.settle()
+
+    outcome = await service.outcome()
+    assert (outcome.saga.status, left(outcome)) == ("abandoned", ["1"])
+    assert await counts(service) == {"a": 1, "b": 0}
+
+
+async def test_what_an_abandoned_child_left_stays_of_its_parent_too() -> None:
+    async def part(saga: Saga, _order: Order) -> None:
+        await do(saga, "part")
+        await saga.receive("go", Message)
+
+    child = SagaDefinition("part", part, Order, signals={"go": Message})
+
+    async def whole(saga: Saga, _order: Order) -> None:
+        await do(saga, "a")
+        await saga.start(child, Order(), id="p1")
+
+    service = MemoryService(TALLIES, [SagaDefinition("saga", whole, Order), child])
+    await service.run_saga("saga", Order())
+    await service.engine.abandon("p1", **WHO)
+    await service.settle()
+
+    outcome = await service.outcome()
+    assert (outcome.saga.status, left(outcome)) == ("abandoned", ["2"])
+    assert await counts(service) == {"a": 0, "part": 1}
+
+
+async def test_an_abandoned_child_that_did_nothing_leaves_nothing() -> None:
+    async def part(saga: Saga, _order: Order) -> None:
+        await saga.receive("go", Message)
+
+    child = SagaDefinition("part", part, Order, signals={"go": Message})
+
+    async def whole(saga: Saga, _order: Order) -> None:
+        await do(saga, "a")
+        await saga.start(child, Order(), id="p1")
+
+    service = MemoryService(TALLIES, [SagaDefinition("saga", whole, Order), child])
+    await service.run_saga("saga", Order())
+    await service.engine.abandon("p1", **WHO)
+    await service.settle()
+
+    outcome = await service.outcome()
+    assert (outcome.saga.status, left(outcome)) == ("compensated", [])
