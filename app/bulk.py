@@ -15,11 +15,10 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.problems import InvalidRequest, family_of
-from app.readmodels.sagas import SagaFilter, SagaRow, cursor_before
-from app.runtime import Runtime
+from app.readmodels.sagas import SagaFilter, SagaList, SagaRow, cursor_before
 from domain import Event
 from eventstore import StoreUnavailable
-from workflows.saga import journal, operations
+from workflows.saga import SagaEngine, journal, operations
 from workflows.saga.commands import Contention
 from workflows.saga.engine import Decide
 from workflows.saga.errors import NotPossible, SagaError, SagaNotFound
@@ -75,11 +74,11 @@ class BulkAction:
 
 
 async def deciding(
-    runtime: Runtime, action: Action, actor: str, reason: str, more: Mapping[str, Any]
+    engine: SagaEngine, action: Action, actor: str, reason: str, more: Mapping[str, Any]
 ) -> Decide:
     """The decision on one saga that an action comes to; `more` is what only this one takes."""
     if action == "signal":
-        return await runtime.engine.deciding_signal(**more, actor=actor)
+        return await engine.deciding_signal(**more, actor=actor)
     decide: Mapping[str, Decide] = {
         "compensate": partial(operations.compensate, actor=actor, reason=reason, **more),
         "retry": partial(operations.retry, actor=actor, reason=reason),
@@ -91,31 +90,37 @@ async def deciding(
 
 
 async def act_on_all(
-    runtime: Runtime, asked: BulkAction, *, limit: int = SAGAS_MAX, after: str | None = None
+    sagas: SagaList,
+    engine: SagaEngine,
+    asked: BulkAction,
+    *,
+    seconds_max: float,
+    limit: int = SAGAS_MAX,
+    after: str | None = None,
 ) -> BulkAnswer:
-    """Act on the sagas of a page, one at a time, as long as a request may take. Raises InvalidCursor."""
+    """Act on the sagas of a page one at a time, for `seconds_max` at most. Raises InvalidCursor."""
     clock = asyncio.get_running_loop().time
-    end = clock() + runtime.settings.request_seconds_max
-    async with asyncio.timeout(runtime.settings.request_seconds_max):
-        rows, following = await runtime.sagas.page(asked.wanted, limit=limit, after=after)
+    end = clock() + seconds_max
+    async with asyncio.timeout(seconds_max):
+        rows, following = await sagas.page(asked.wanted, limit=limit, after=after)
     outcomes: list[BulkOutcome] = []
     for row in rows:
         if outcomes and clock() >= end:
             following = cursor_before(row)
             break
-        outcomes.append(await _outcome(runtime, asked, row))
+        outcomes.append(await _outcome(engine, asked, row, seconds_max))
         if outcomes[-1].outcome == "unknown":  # as it would be for the others; this one is listed again
             following = cursor_before(row)
             break
     return BulkAnswer(dry_run=asked.dry_run, action=asked.action, outcomes=outcomes, next=following)
 
 
-async def _outcome(runtime: Runtime, asked: BulkAction, row: SagaRow) -> BulkOutcome:
+async def _outcome(engine: SagaEngine, asked: BulkAction, row: SagaRow, seconds_max: float) -> BulkOutcome:
     """What became of one saga, whatever is wrong with it."""
     said = BulkOutcome(saga_id=row.saga_id, name=row.name, status=row.status, outcome="refused")
     try:
-        async with asyncio.timeout(runtime.settings.request_seconds_max):
-            await (_weigh if asked.dry_run else _act)(runtime, asked, said)
+        async with asyncio.timeout(seconds_max):
+            await (_weigh if asked.dry_run else _act)(engine, asked, said)
     except ValidationError as error:
         said.code, said.detail = "invalid", str(InvalidRequest.of(error, "data"))
     except (SagaError, Contention) as error:
@@ -128,8 +133,8 @@ async def _outcome(runtime: Runtime, asked: BulkAction, row: SagaRow) -> BulkOut
     return said
 
 
-async def _weigh(runtime: Runtime, asked: BulkAction, said: BulkOutcome) -> None:
-    state = await read_state(runtime.store, said.saga_id)
+async def _weigh(engine: SagaEngine, asked: BulkAction, said: BulkOutcome) -> None:
+    state = await read_state(engine.store, said.saga_id)
     if state is None:
         raise SagaNotFound(f"there is no saga {said.saga_id!r}")
     said.status = state.status
@@ -138,7 +143,7 @@ async def _weigh(runtime: Runtime, asked: BulkAction, said: BulkOutcome) -> None
     said.detail = _effect(entry, state)
 
 
-async def _act(runtime: Runtime, asked: BulkAction, said: BulkOutcome) -> None:
+async def _act(engine: SagaEngine, asked: BulkAction, said: BulkOutcome) -> None:
     entry: Event | None = None
     effect: str | None = None
 
@@ -149,7 +154,7 @@ async def _act(runtime: Runtime, asked: BulkAction, said: BulkOutcome) -> None:
         effect = _effect(entry, state)
         return entry
 
-    saga = await runtime.engine.request(said.saga_id, decide, asked.actor)
+    saga = await engine.request(said.saga_id, decide, asked.actor)
     said.status = saga.status
     said.outcome = "nothing-to-do" if entry is None else "acted"
     said.detail = effect

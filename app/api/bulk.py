@@ -78,10 +78,17 @@ async def bulk(body: JsonObject, runtime: RuntimeOf, actor: Actor = "anonymous")
     if not wanted.given():
         raise InvalidRequest([FieldError(field="filter", message="must say which sagas")])
     more = request.more()
-    decide = await deciding(runtime, request.action, actor, request.reason or "", more)
+    decide = await deciding(runtime.engine, request.action, actor, request.reason or "", more)
     asked = BulkAction(request.action, decide, wanted, actor, request.dry_run)
     try:
-        answer = await act_on_all(runtime, asked, limit=request.limit, after=request.after)
+        answer = await act_on_all(
+            runtime.sagas,
+            runtime.engine,
+            asked,
+            seconds_max=runtime.settings.request_seconds_max,
+            limit=request.limit,
+            after=request.after,
+        )
     except InvalidCursor as error:
         raise InvalidRequest([FieldError(field="after", message=str(error))]) from error
     return JsonResponse(answer.model_dump(mode="json"))

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.client import Json
-from app.cli.saga_details import detail_lines, moment
+from app.cli.saga_details import attributes_text, detail_lines, moment
 
 STATUS_STYLES: Final = {
     "completed": "green",
@@ -107,7 +107,7 @@ def saga_line(saga: Json) -> str:
 
 
 def saga_table(sagas: list[Json]) -> Table:
-    table = _table("saga", "name", "status", "requested", "ended")
+    table = _table("saga", "name", "status", "requested", "ended", "attributes")
     for saga in sagas:
         table.add_row(
             saga["saga_id"],
@@ -115,6 +115,7 @@ def saga_table(sagas: list[Json]) -> Table:
             status_text(saga["status"]),
             moment(saga["requested_at"]),
             moment(saga["ended_at"]),
+            attributes_text(saga["attributes"]),
         )
     return table
 

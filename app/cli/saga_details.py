@@ -20,9 +20,13 @@ def moment(time: str | None) -> str:
     return (time or "").replace("T", " ")[:19]
 
 
+def attributes_text(attributes: Json) -> str:
+    return ", ".join(f"{name}={value}" for name, value in sorted(attributes.items()))
+
+
 def _relations(saga: Json) -> Iterator[str]:
     if attributes := saga["attributes"]:
-        yield "attributes: " + ", ".join(f"{name}={value}" for name, value in sorted(attributes.items()))
+        yield f"attributes: {attributes_text(attributes)}"
     if (parent := saga["parent"]) is not None:
         yield f"parent: {parent['saga_id']} (its step {parent['step']})"
     for step in saga["steps"]:
