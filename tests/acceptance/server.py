@@ -22,6 +22,7 @@ WAIT_SECONDS_MAX = 30
 
 Json = dict[str, Any]
 _numbers = count(1)
+_kept_ports: list[socket.socket] = []
 
 
 @dataclass
@@ -71,10 +72,13 @@ def serving(database_url: str, owner_url: str, **settings: str) -> Iterator[Serv
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that this process keeps: nobody else is given it, and our servers may listen at it."""
+    keeper = socket.socket()
+    keeper.bind(("127.0.0.1", 0))
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # only now: it gets a port of its own
+    _kept_ports.append(keeper)
+    port: int = keeper.getsockname()[1]
+    return port
 
 
 def _await_ready(server: ServerProcess) -> None:

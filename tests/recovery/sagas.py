@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from domain import Command
 from domain.values import Address
+from tests.recovery.everything import EVERYTHING, PART
 from workflows.carrier import BOOK_CARRIER, CANCEL_BOOKING, BookCarrier, CancelBooking
 from workflows.saga import NOTHING, Call, CallDefinition, Limits, Rate, Retry, Saga, SagaDefinition, Schedule
 
@@ -80,6 +81,8 @@ def ticking(cron: str, *, catch_up: bool = False) -> SagaDefinition:
 
 
 MORE_SAGAS: Final = [
+    EVERYTHING,
+    PART,
     SagaDefinition("patient-booking", patient_booking, input=PatientBooking),
     booking("booking-one-at-a-time", Limits(concurrency=1)),
     booking("booking-two-at-a-time", Limits(concurrency=2)),
