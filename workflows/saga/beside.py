@@ -50,7 +50,10 @@ class Beside:
 
 
 def first_of(errors: dict[str, BaseException | None], state: SagaState) -> BaseException:
-    """The error that decides: giving up, a bug or an interrupt, the failure recorded first, or the waits."""
+    """The error that decides: giving up, a bug or an interrupt, the failure recorded first, or the waits.
+
+    Where there is none, all were closed by a failure beside the branch that gathers.
+    """
     raised = [error for error in errors.values() if error is not None]
     for error in raised:
         if isinstance(error, RunGivenUp):
@@ -61,7 +64,8 @@ def first_of(errors: dict[str, BaseException | None], state: SagaState) -> BaseE
     failures = [error for error in raised if isinstance(error, (Rejected, CallFailed))]
     if failures:
         return min(failures, key=lambda failure: _recorded_at(failure, state))
-    return Waiting.any_of([error for error in raised if isinstance(error, Waiting)])
+    waits = [error for error in raised if isinstance(error, Waiting)]
+    return Waiting.any_of(waits) if waits else raised[0]
 
 
 def _recorded_at(failure: BaseException, state: SagaState) -> float:

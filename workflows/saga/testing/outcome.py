@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from domain import Catalog, Event
 from eventstore import EventStore, RecordedEvent
@@ -16,7 +16,7 @@ from workflows.saga.view import SagaView, StepView
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a saga. `result` is what its function returned, once it has.
+    """What became of a saga.
 
     Commands, calls and compensations are those that took effect, in their order; those of the sagas that it
     started and waited for are among them. `children` are these, as they are themselves.
@@ -26,8 +26,14 @@ class Outcome:
     journal: list[Event]
     commands: list[BaseModel]
     compensations: list[BaseModel]
-    result: Any = None
     children: "list[Outcome]" = field(default_factory=list)
+    result_type: TypeAdapter[Any] = field(default_factory=lambda: TypeAdapter(Any))
+
+    @property
+    def result(self) -> Any:
+        """What the function returned, with its type; None unless it has. Raises pydantic.ValidationError."""
+        completed = self.saga.status == "completed"
+        return self.result_type.validate_python(self.saga.result) if completed else None
 
     @property
     def status(self) -> SagaStatus:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from domain import Catalog, Command, Rejected
 from domain.catalog import AnyDecider
@@ -171,14 +171,13 @@ class MemoryService:
         events, children = await reading.family(saga_id)
         commands, compensations = reading.effects(events)
         own = [event for event in events if event.stream == journal.journal_stream(saga_id)]
-        completed = saga.status == "completed" and saga.name in self.registry
         return Outcome(
             saga,
             [journal.decode(event) for event in own],
             commands,
             compensations,
-            self.registry.saga(saga.name).result.validate_python(saga.result) if completed else None,
             [await self.outcome(child) for child in children],
+            self.registry.saga(saga.name).result if saga.name in self.registry else TypeAdapter(Any),
         )
 
     async def stream(self, stream: str) -> list[RecordedEvent]:
