@@ -20,7 +20,7 @@ from eventstore import NO_STREAM, AppendRefused, Batch, EventStore, WrongExpecte
 from workflows.saga import journal
 from workflows.saga.definition import SAGA_ID, Registry, SagaDefinition, checked_saga_id
 from workflows.saga.errors import Waiting
-from workflows.saga.execution import WAIT_IN_MEMORY_SECONDS_MAX, Execution
+from workflows.saga.execution import WAIT_IN_MEMORY_SECONDS_MAX, Execution, dump
 from workflows.saga.runs import run_request
 from workflows.saga.state import SagaState, read_state
 from workflows.saga.steps import refused
@@ -43,20 +43,11 @@ class ChildRequest:
 async def start_child(execution: Execution, step: str, request: ChildRequest, scope: Scope) -> Any:
     """The result of the child; its id when it is detached. Raises Rejected when it was undone, Waiting."""
     definition = request.definition
-    child = request.child or child_id(execution.state.saga_id, step, execution.state.round)
-    saga_input = request.input.model_dump(mode="json")
-    asked = {"saga_id": child, "input": saga_input}
+    child = request.child or child_id(execution.state.saga_id, step, execution.round_of(step))
+    asked = {"saga_id": child, "input": dump(request.input)}
     known = execution.recorded(step, "child", definition.name, asked)
     if known is None:
-        await _start(
-            execution,
-            step,
-            definition,
-            journal.ChildStarted(
-                step=step, saga=definition.name, child=child, input=saga_input, detached=request.detached
-            ),
-            scope,
-        )
+        await _start(execution, step, child, request, scope)
         known = execution.state.steps[step]
     if known.rejection is not None:
         raise refused(known.rejection)
@@ -65,41 +56,41 @@ async def start_child(execution: Execution, step: str, request: ChildRequest, sc
     return known.result if request.detached else definition.result.validate_python(known.result)
 
 
-async def _start(
-    execution: Execution, step: str, definition: SagaDefinition, entry: journal.ChildStarted, scope: Scope
-) -> None:
-    state = execution.state
+async def _start(execution: Execution, step: str, child: str, request: ChildRequest, scope: Scope) -> None:
+    state, definition, detached = execution.state, request.definition, request.detached
     requested = journal.SagaRequested(
         name=definition.name,
         saga_version=definition.version,
-        input=entry.input,
-        parent=None if entry.detached else journal.Parent(saga_id=state.saga_id, step=step),
-        attributes=definition.attributes_of(definition.input.model_validate(entry.input)),
+        input=request.input.model_dump(mode="json"),
+        parent=None if detached else journal.Parent(saga_id=state.saga_id, step=step),
+        attributes=definition.attributes_of(request.input),
     )
-    stream = journal.journal_stream(checked_saga_id(entry.child))
+    stream = journal.journal_stream(checked_saga_id(child))
     batch = Batch(stream, NO_STREAM, [journal.encode(requested, execution.writer.metadata())])
-    run = run_request(definition.lane, definition.name, entry.child, requested.run)
+    run = run_request(definition.lane, definition.name, child, requested.run)
+    asked = dump(request.input)
+    entry = journal.ChildStarted(step=step, saga=definition.name, child=child, input=asked, detached=detached)
     try:
         await execution.writer.append(entry, batches=[batch], attachment=run, forward=True, scope=scope)
     except (WrongExpectedVersion, AppendRefused):
-        taken = f"the saga id {entry.child} is taken"
-        await execution.writer.append(
-            journal.StepRejected(
-                step=step,
-                name=definition.name,
-                kind="child",
-                command={"saga_id": entry.child, "input": entry.input},
-                reason=taken,
-                code="saga-conflict",
-            ),
-            forward=True,
-            scope=scope,
+        taken = journal.StepRejected(
+            step=step,
+            name=definition.name,
+            kind="child",
+            command={"saga_id": child, "input": asked},
+            reason=f"the saga id {child} is taken",
+            code="saga-conflict",
         )
+        await execution.writer.append(taken, forward=True, scope=scope)
 
 
 def child_id(parent: str, step: str, number: int) -> str:
-    """The default id of a child: its parent's and the step; a digest of them when that is too long."""
-    suffix = f".{step}" + (f".{number}" if number > 1 else "")
+    """The default id of a child: its parent's and the step; a digest of the parent's when that is too long.
+
+    `number` counts how often the saga went back or began anew: what is started again has another id. It does
+    not look like a step of the child, which may have children too.
+    """
+    suffix = f".{step}" + (f":{number}" if number > 1 else "")
     saga_id = parent + suffix
     return saga_id if SAGA_ID.fullmatch(saga_id) else sha256(parent.encode()).hexdigest() + suffix
 

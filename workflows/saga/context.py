@@ -135,6 +135,8 @@ class Saga:
         When this saga compensates, it is undone as well, at its place in the order. A detached one is left
         to itself: its id is given at once, nobody waits for it, and nothing here undoes it.
         """
+        if not isinstance(saga_input, saga.input):
+            raise SagaMisuse(f"{saga.name} takes a {saga.input.__name__}, not a {type(saga_input).__name__}")
         request = ChildRequest(saga, saga_input, id, detached)
         return self._step(lambda number, scope: start_child(self._execution, number, request, scope))
 

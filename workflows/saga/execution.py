@@ -63,9 +63,13 @@ class Execution:
         A step that is asked for again, because the saga went back or began anew, has another one: the other
         side may keep a tombstone under the first.
         """
-        known = self.state.steps.get(step)
-        number = known.round if known else self.state.round
+        number = self.round_of(step)
         return f"{self.state.saga_id}/{step}" + (f"~{number}" if number > 1 else "")
+
+    def round_of(self, step: str) -> int:
+        """In which of its rounds the saga asked for the step, or asks for it now."""
+        known = self.state.steps.get(step)
+        return known.round if known else self.state.round
 
     def metadata(self, step: str, *, undo: bool = False) -> dict[str, Any]:
         """Goes with the domain events of a step, or of its compensation."""
