@@ -306,6 +306,7 @@ def _evolve_saga(state: SagaSummary, entry: Event, at: datetime) -> None:
             _stop(state, entry)
         case journal.SagaCompleted() | journal.SagaCompensated() | journal.SagaAbandoned():
             state.status, state.ended_at = _ENDS[type(entry)], at
+            state.parked = state.asleep = False
         case _ if getattr(entry, "run", None) is not None and not isinstance(entry, journal.SagaRequested):
             state.status = "compensating" if state.compensating else "queued"
     if state.status != "stuck":
@@ -321,6 +322,7 @@ _ENDS: dict[type[Event], SagaStatus] = {
 
 def _stop(state: SagaSummary, entry: journal.SagaStuck) -> None:
     state.stuck, state.status = entry, "stuck"
+    state.parked = state.asleep = False  # what it waited for wakes it no more
     if entry.reason == "undone-to-step":  # what was asked for is done: the saga may go forward again
         state.compensation_requested = state.compensation_started = False
         state.cause = None
