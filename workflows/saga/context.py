@@ -208,12 +208,12 @@ class Saga:
         """Set search attributes, by which sagas are listed; written with the next step."""
         index = self._next_value("tag")
         if index not in self._execution.state.tags:
+            writer = self._execution.writer
             try:
-                checked = checked_attributes({**self._execution.state.attributes, **attributes})
+                checked_attributes({**writer.attributes, **attributes})
             except ValueError as error:
                 raise SagaMisuse(str(error)) from None
-            new = {name: checked[name] for name in attributes}
-            self._execution.writer.note(journal.Tagged(index=index, attributes=new))
+            writer.note(journal.Tagged(index=index, attributes=attributes))
 
     def now(self) -> datetime:
         """The time, the same on every replay."""

@@ -76,6 +76,12 @@ class JournalWriter:
         """Write `entry` with the next append. What is lost with a crash before it had no effect."""
         self._unwritten.append(entry)
 
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The search attributes, those included that the next append will write."""
+        noted = [entry.attributes for entry in self._unwritten if isinstance(entry, journal.Tagged)]
+        return {name: value for each in (self.state.attributes, *noted) for name, value in each.items()}
+
     def metadata(self, **more: Any) -> dict[str, Any]:
         """Who, why and for whom: goes with every event that this saga causes."""
         state = self.state
