@@ -207,7 +207,7 @@ class Saga:
     def tag(self, **attributes: str) -> None:
         """Set search attributes, by which sagas are listed; written with the next step."""
         index = self._next_value("tag")
-        if index not in self._execution.state.tags:
+        if index not in self._execution.state.noted:
             writer = self._execution.writer
             try:
                 checked_attributes({**writer.attributes, **attributes})

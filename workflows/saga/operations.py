@@ -36,7 +36,7 @@ def blocks(state: SagaState, to_step: str | None = None) -> list[str]:
     reasons = []
     if state.status == "abandoned":
         reasons.append("the saga was abandoned")
-    if state.pivot and (to_step is None or past):
+    if state.pivot and (to_step is None or acted):
         done = f", and {', '.join(past)} cannot be undone" if past else ""
         reasons.append(f"the saga has passed its pivot{done}")
     elif state.status == "completed" and fixed:

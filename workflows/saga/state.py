@@ -109,7 +109,7 @@ class SagaState(SagaSummary):
     actor: str | None
     steps: dict[str, StepState] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
-    tags: set[str] = field(default_factory=set)
+    noted: dict[str, int] = field(default_factory=dict)
     signals: list[Signal] = field(default_factory=list)
     signal_data: dict[str, tuple[str, Any]] = field(default_factory=dict)
     signal_times: deque[datetime] = field(default_factory=lambda: deque(maxlen=SIGNAL_TIMES_KEPT))
@@ -174,7 +174,7 @@ class SagaState(SagaSummary):
         stuck = self.stuck
         SagaSummary.apply(self, entry, version, at)
         evolve_step(self.steps, entry, version, at, round=self.round, past_pivot=self.pivot)
-        self._evolve_function(entry, at)
+        self._evolve_function(entry, version, at)
         match entry:
             case journal.RunStarted(execution=execution):
                 self.execution = execution
@@ -192,17 +192,17 @@ class SagaState(SagaSummary):
             case journal.Continued(input=again):
                 self.input, self.began_at_version = again, version
                 self._begin_after(None)
-                self.values, self.tags = {}, set()
 
-    def _evolve_function(self, entry: Event, at: datetime) -> None:
+    def _evolve_function(self, entry: Event, version: int, at: datetime) -> None:
         """What the function has got, besides its steps."""
         match entry:
             case journal.SagaCompleted(result=result):
                 self.result, self.completed = result, True
             case journal.ValueRecorded(index=index, value=value):
                 self.values[index] = value
+                self.noted[index] = version
             case journal.Tagged(index=index):
-                self.tags.add(index)
+                self.noted[index] = version
             case journal.SignalReceived(signal=name, id=signal_id, data=data):
                 self.signals.append(Signal(name, signal_id, data, at))
                 self.signal_data[signal_id] = (name, data)
@@ -220,9 +220,20 @@ class SagaState(SagaSummary):
                 step.undo.status, step.undo.attempts = "pending", 0
 
     def _begin_after(self, step: str | None) -> None:
-        """Forget the steps after `step`, or all: the function asks for them again, as new ones."""
+        """Forget the steps after `step`, or all: the function asks for them again, as new ones.
+
+        So it does for the times and ids that it asked for after them, and for a pivot.
+        """
         kept = step_order(step) if step else ()
         self.steps = {number: each for number, each in self.steps.items() if each.order <= kept}
+        last = max((each.outcome_version or each.began_at_version for each in self.steps.values()), default=0)
+        self.noted = {
+            index: version
+            for index, version in self.noted.items()
+            if version < last and _branch_of(index) <= kept
+        }
+        self.values = {index: value for index, value in self.values.items() if index in self.noted}
+        self.pivot = any(each.past_pivot for each in self.steps.values())
         self.round += 1
         self.requested, self.completed = None, False
 

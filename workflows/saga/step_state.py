@@ -30,6 +30,7 @@ class StepState:
     kind: journal.StepKind
     asked: dict[str, Any]
     started_at: datetime
+    began_at_version: int = 0
     round: int = 1
     past_pivot: bool = False
     status: Literal["started", "succeeded", "rejected", "failed"] = "started"
@@ -93,7 +94,7 @@ def evolve_step(steps: dict[str, StepState], entry: Event, version: int, at: dat
     if begins is not None:
         number, name, kind, asked = begins
         if number not in steps:
-            steps[number] = StepState(number, name, kind, asked, started_at=at, **new)
+            steps[number] = StepState(number, name, kind, asked, at, version, **new)
     step = steps.get(getattr(entry, "step", None) or "")
     if step is not None:
         _evolve_forward(step, entry, version, at)
