@@ -16,7 +16,7 @@ from domain import Event, Rejected
 from workflows.saga import journal
 from workflows.saga.definition import Call, CompensatingCall, Nothing, Retry
 from workflows.saga.errors import CallFailed, Closed, Halted, Transient
-from workflows.saga.execution import Execution, bounded, describe, dump, storable_data
+from workflows.saga.execution import Execution, bounded, describe, dump, fitting, storable_data
 from workflows.saga.journal import StoredCompensation
 from workflows.saga.step_state import StepState
 from workflows.saga.steps import refused
@@ -178,7 +178,7 @@ def _outcome(call: Call[Any, Any], step: StepState) -> Any:
         raise refused(step.rejection)
     if step.status == "failed":
         raise CallFailed(step.step, step.name, step.error or "")
-    return call.result.model_validate(step.result)
+    return fitting(call.result.model_validate, step.result, step.step, step.name)
 
 
 def _stored(compensation: CompensatingCall | Nothing) -> StoredCompensation | None:

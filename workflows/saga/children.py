@@ -20,7 +20,7 @@ from eventstore import NO_STREAM, AppendRefused, Batch, EventStore, WrongExpecte
 from workflows.saga import journal
 from workflows.saga.definition import SAGA_ID, Registry, SagaDefinition, checked_saga_id
 from workflows.saga.errors import Waiting
-from workflows.saga.execution import WAIT_IN_MEMORY_SECONDS_MAX, Execution, dump
+from workflows.saga.execution import WAIT_IN_MEMORY_SECONDS_MAX, Execution, dump, fitting
 from workflows.saga.runs import run_request
 from workflows.saga.state import SagaState, read_state
 from workflows.saga.steps import refused
@@ -53,7 +53,9 @@ async def start_child(execution: Execution, step: str, request: ChildRequest, sc
         raise refused(known.rejection)
     if known.status == "started":
         raise Waiting(None, f"waits for the end of {child}", children=frozenset({step}))
-    return known.result if request.detached else definition.result.validate_python(known.result)
+    if request.detached:
+        return known.result
+    return fitting(definition.result.validate_python, known.result, step, definition.name)
 
 
 async def _start(execution: Execution, step: str, child: str, request: ChildRequest, scope: Scope) -> None:

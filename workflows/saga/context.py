@@ -25,7 +25,7 @@ from workflows.saga.definition import (
     checked_attributes,
 )
 from workflows.saga.errors import Broken, CallFailed, ContinuedAs, SagaMisuse
-from workflows.saga.execution import Execution
+from workflows.saga.execution import Execution, fitting
 from workflows.saga.steps import CommandCompensation, execute
 from workflows.saga.waits import receive, sleep
 from workflows.saga.writer import ALONE, Scope
@@ -113,7 +113,7 @@ class Saga:
 
         async def run(number: str, scope: Scope) -> R | None:
             received = await receive(self._execution, number, signal, timeout, scope)
-            return None if received is None else data.model_validate(received)
+            return None if received is None else fitting(data.model_validate, received, number, signal)
 
         return self._step(run)
 
@@ -255,7 +255,14 @@ class Saga:
 
         async def in_turn(number: str, scope: Scope) -> T:
             known = execution.state.steps.get(number)
-            await execution.replay.turn(known.outcome_version if known else None)
+            recorded = known.outcome_version if known else None
+
+            def closed() -> bool:
+                return recorded is None and scope.closed(execution.state)
+
+            await execution.replay.turn(recorded, closed)
+            if recorded is None and not closed():
+                execution.check_all_asked_for(number)
             if known is None and execution.state.length > ENTRIES_MAX:
                 raise SagaMisuse(f"the journal has more than {ENTRIES_MAX} entries: end it by continue_as()")
             return await run(number, scope)

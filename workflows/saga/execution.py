@@ -5,9 +5,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from domain import Command
 from eventstore import EventStore
@@ -19,6 +19,8 @@ from workflows.saga.replay import Replay
 from workflows.saga.state import SagaState
 from workflows.saga.step_state import StepState
 from workflows.saga.writer import JournalWriter
+
+T = TypeVar("T")
 
 WAIT_IN_MEMORY_SECONDS_MAX = 1.0
 ERROR_CHARS_MAX = 2_000
@@ -48,6 +50,7 @@ class Execution:
     running: set[str] = field(default_factory=set)
     replay: Replay = field(default_factory=Replay)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _all_asked_for: bool = False
 
     @property
     def state(self) -> SagaState:
@@ -86,6 +89,18 @@ class Execution:
             raise NonDeterminismError(step, f"{known.name} {known.asked}", f"{name} {asked}")
         return known
 
+    def check_all_asked_for(self, step: str) -> None:
+        """Whether the function has asked for all that is recorded, now that `step` would do something new.
+
+        It came as far as that once. Raises NonDeterminismError, before the step does anything.
+        """
+        if self._all_asked_for:
+            return
+        for known in self.state.steps.values():
+            if known.step not in self.visited and known.step not in self.open:
+                raise NonDeterminismError(known.step, f"{known.name} {known.asked}", f"step {step} before it")
+        self._all_asked_for = True
+
     async def decide(self, command: Command, commit: Commit) -> Decision:
         """Decide `command` on current state and commit the decision. Raises Waiting under contention."""
         try:
@@ -115,6 +130,15 @@ class Execution:
             raise Waiting(due, reason)
         if wait > 0:
             await asyncio.sleep(wait)
+
+
+def fitting(validate: Callable[[Any], T], recorded: Any, step: str, name: str) -> T:
+    """What was recorded, as the code of today has it. Raises NonDeterminismError."""
+    try:
+        return validate(recorded)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, each['loc']))} {each['msg']}" for each in error.errors())
+        raise NonDeterminismError(step, f"{name} {recorded}", f"{error.title}: {problems}") from error
 
 
 def dump(model: BaseModel) -> dict[str, Any]:

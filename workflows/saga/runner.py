@@ -180,6 +180,7 @@ class Runner:
         definition = self.registry.saga(execution.state.name)
         if type(again.input) is not definition.input:
             raise SagaMisuse(f"continue_as() takes a {definition.input.__name__}")
+        self._check_all_visited(execution)
         dumped = again.input.model_dump(mode="json")
 
         def continued(run: int) -> Event:

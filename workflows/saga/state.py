@@ -238,6 +238,12 @@ class SagaState(SagaSummary):
         self.requested, self.completed = None, False
 
 
+def _branch_of(index: str) -> tuple[int, ...]:
+    """Where the branch stands that asked for a value: `2.1` of `2.1.now-3`."""
+    branch, _, _ = index.rpartition(".")
+    return step_order(branch) if branch else ()
+
+
 def summarise(event: RecordedEvent, summary: SagaSummary | None) -> SagaSummary:
     """The summary after one more recorded entry; the first entry makes it."""
     entry = decode(event)

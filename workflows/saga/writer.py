@@ -47,8 +47,12 @@ class Scope:
             or (self.parent is not None and self.parent.failed(state))
         )
 
-    def cut_short(self) -> bool:
-        return self.broken or (self.parent is not None and self.parent.cut_short())
+    def closed(self, state: SagaState) -> bool:
+        """Whether no further step may start in it."""
+        return self._cut_short() or self.failed(state)
+
+    def _cut_short(self) -> bool:
+        return self.broken or (self.parent is not None and self.parent._cut_short())
 
 
 ALONE = Scope()
@@ -165,5 +169,5 @@ class JournalWriter:
             # A pivot that was on its way with the next step has not happened.
             self._unwritten = [entry for entry in self._unwritten if isinstance(entry, journal.RunStarted)]
             raise Interrupted
-        if scope.cut_short() or scope.failed(self.state):
+        if scope.closed(self.state):
             raise Closed
