@@ -1,6 +1,7 @@
 """Compensation: the stored plan, run in reverse order of the steps, without the saga's code."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final, NoReturn
@@ -62,8 +63,11 @@ async def _stop_at(execution: Execution, step: str) -> None:
     await execution.writer.append(entry, guard=unless_asked_for_more)
 
 
-async def undo(execution: Execution, step: StepState) -> None:
-    """Compensate one step. Raises Halted when that is rejected or its retries are used up, Waiting."""
+async def undo(execution: Execution, step: StepState, *, forward: bool = False) -> None:
+    """Compensate one step; `forward`: of a saga that goes on without it, until a request interrupts.
+
+    Raises Halted when that is rejected or its retries are used up, Waiting.
+    """
     if step.undo.status == "failed":  # killed before that was said: it has failed for good all the same
         _halt(step)
     if step.status == "started" and step.kind == "call":
@@ -71,14 +75,14 @@ async def undo(execution: Execution, step: StepState) -> None:
             resolve_doubt(execution, step, None) if step.retry_at is None else end_attempts(execution, step)
         )
     if step.compensation is None:
-        await _by_child(execution, step)
+        await _by_child(execution, step, forward)
     elif step.compensation.kind == "command":
         await _by_command(execution, step, step.compensation)
     else:
-        await _by_call(execution, step, step.compensation)
+        await _by_call(execution, step, step.compensation, forward)
 
 
-async def _by_child(execution: Execution, step: StepState) -> None:
+async def _by_child(execution: Execution, step: StepState, forward: bool) -> None:
     """Ask the child to undo itself, in one append with our own entry, and wait for its end."""
     assert step.child is not None, "only steps that can be undone are in the plan"
     for _ in range(RACES_MAX):
@@ -86,29 +90,39 @@ async def _by_child(execution: Execution, step: StepState) -> None:
             _halt(step)
         if step.undo.status == "compensating":
             raise Waiting(None, f"waits for {step.child} to be undone", children=frozenset({step.step}))
+        guard = _unless_it_ended(step)
         child = await read_state(execution.store, step.child)
         if child is None or child.status == "compensated":
-            await execution.writer.append(journal.StepCompensated(step=step.step))
+            await execution.writer.append(journal.StepCompensated(step=step.step), guard=guard)
             return
         if blocked := blocks(child):
-            await execution.writer.append(_failed(step, step.undo.attempts + 1, blocked[0], None))
+            failed = _failed(step, step.undo.attempts + 1, blocked[0], None)
+            await execution.writer.append(failed, forward=forward, guard=guard)
             continue
         with suppress(WrongExpectedVersion, AppendRefused):  # the child moved: look at it again
-            await _ask(execution, step, child)
+            await _ask(execution, step, child, guard, forward)
     due = await execution.store.now() + timedelta(seconds=2 * WAIT_IN_MEMORY_SECONDS_MAX)
     raise Waiting(due, f"the journal of {step.child} moved under {RACES_MAX} tries")
 
 
-async def _ask(execution: Execution, step: StepState, child: SagaState) -> None:
-    own = execution.state
+def _unless_it_ended(step: StepState) -> Callable[[], None]:
+    """A guard: the child of the step has told of no end since it was looked at."""
+    known, undo = (step.status, step.news), step.undo
 
-    def unless_it_ended() -> None:
-        if step.undo.status != "pending":
+    def check() -> None:
+        if (step.status, step.news) != known or step.undo is not undo or undo.status != "pending":
             raise Awoken
 
+    return check
+
+
+async def _ask(
+    execution: Execution, step: StepState, child: SagaState, guard: Callable[[], None], forward: bool
+) -> None:
+    own = execution.state
     attempted = journal.CompensationAttempted(step=step.step, attempt=step.undo.attempts + 1)
     if child.compensating and child.status != "stuck" and child.undo_to is None:
-        await execution.writer.append(attempted, guard=unless_it_ended)
+        await execution.writer.append(attempted, forward=forward, guard=guard)
         return
     run = child.named_run + 1 if child.idle else None
     reason = own.cause.detail if own.cause else "its parent is undone"
@@ -119,7 +133,8 @@ async def _ask(execution: Execution, step: StepState, child: SagaState) -> None:
         attempted,
         batches=[Batch(stream, child.version, [journal.encode(request, execution.writer.metadata())])],
         attachment=None if run is None else run_request(lane, child.name, child.saga_id, run),
-        guard=unless_it_ended,
+        forward=forward,
+        guard=guard,
     )
 
 
@@ -142,13 +157,14 @@ async def _by_command(execution: Execution, step: StepState, stored: StoredCompe
         _halt(step)
 
 
-async def _by_call(execution: Execution, step: StepState, stored: StoredCompensation) -> None:
+async def _by_call(execution: Execution, step: StepState, stored: StoredCompensation, forward: bool) -> None:
     undo = step.undo
     while undo.status != "compensated":
         if undo.retry_at is not None:
             await execution.until(undo.retry_at, f"{stored.name}: {undo.error}")
         attempt = undo.attempts + 1
-        await execution.writer.append(journal.CompensationAttempted(step=step.step, attempt=attempt))
+        attempted = journal.CompensationAttempted(step=step.step, attempt=attempt)
+        await execution.writer.append(attempted, forward=forward)
         entry = await _send(execution, step, stored, attempt)
         await execution.writer.append(entry, outcome=isinstance(entry, journal.StepCompensated))
         if undo.status == "failed":

@@ -64,11 +64,20 @@ def compensate(
     if under_way and to_step is not None:
         how_far = f"back to step {state.undo_to}" if state.undo_to else "wholly"
         raise CannotCompensate(f"it is being undone {how_far}")
+    if to_step is not None and (undone := _undone_but_kept(state, to_step)):
+        raise CannotCompensate(f"the saga cannot go on after step {to_step}: {undone} is undone, or may be")
     blocked = blocks(state, to_step)
     if blocked and not force:
         raise CannotCompensate("; ".join(blocked))
     run = next_run if state.idle else None
     return journal.CompensationRequested(actor=actor, reason=reason, run=run, to_step=to_step, force=force)
+
+
+def _undone_but_kept(state: SagaState, to_step: str) -> str:
+    """A step that the saga would build on though its undoing has begun; empty when there is none."""
+    kept = [step for step in state.in_order() if step.order <= step_order(to_step)]
+    gone = [each for each in kept if each.undo.begun and not each.refused_or_failed]
+    return f"{gone[0].name} (step {gone[0].step})" if gone else ""
 
 
 def retry(state: SagaState, next_run: int, *, actor: str, reason: str) -> Event:
@@ -115,7 +124,8 @@ def abandon(state: SagaState, _next_run: int, *, actor: str, reason: str) -> Eve
         return None
     if state.ended:
         raise NotPossible(f"the saga is {state.status} already")
-    stays = [step for step in state.in_order() if step.has_effect and step.undo.status != "compensated"]
+    acted = [step for step in state.in_order() if step.has_effect and step.undo.status != "compensated"]
+    stays = [*state.behind, *acted]
     left = [journal.Left(step=step.step, name=step.name) for step in stays]
     return journal.SagaAbandoned(actor=actor, reason=reason, left=left)
 

@@ -88,6 +88,8 @@ class Runner:
             )
             with suppress(Overtaken, Awoken):
                 with suppress(Outdated):
+                    if state.has_news:
+                        await writer.append()  # from here on the function sees that its children have ended
                     await self._advance(execution)
                 return
         raise Superseded(saga_id)
@@ -138,7 +140,7 @@ class Runner:
         self._check_none_left(execution.open)
         for step in state.plan():
             if step.status != "succeeded":
-                await undo(execution, step)
+                await undo(execution, step, forward=True)
         dumped = TypeAdapter(type(result)).dump_python(result, mode="json")
         await end(execution, journal.SagaCompleted(result=dumped), forward=True)
 

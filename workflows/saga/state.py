@@ -10,7 +10,7 @@ from domain import Event
 from eventstore import EventStore, RecordedEvent
 from workflows.saga import journal
 from workflows.saga.journal import Cause, decode
-from workflows.saga.step_state import StepState, evolve_step, step_order
+from workflows.saga.step_state import StepState, evolve_step, step_order, take_news
 
 SagaStatus = Literal[
     "queued", "running", "waiting", "compensating", "stuck", "completed", "compensated", "abandoned"
@@ -102,7 +102,10 @@ class SagaSummary:
 
 @dataclass(slots=True, kw_only=True)
 class SagaState(SagaSummary):
-    """One saga whole, folded from its journal up to `version`."""
+    """One saga whole, folded from its journal up to `version`.
+
+    `behind` are steps whose effect stayed when the saga went back before them.
+    """
 
     input: dict[str, Any]
     request_id: UUID
@@ -110,6 +113,7 @@ class SagaState(SagaSummary):
     steps: dict[str, StepState] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
     noted: dict[str, int] = field(default_factory=dict)
+    behind: list[StepState] = field(default_factory=list)
     signals: list[Signal] = field(default_factory=list)
     signal_data: dict[str, tuple[str, Any]] = field(default_factory=dict)
     signal_times: deque[datetime] = field(default_factory=lambda: deque(maxlen=SIGNAL_TIMES_KEPT))
@@ -147,7 +151,7 @@ class SagaState(SagaSummary):
 
     def left(self) -> list[StepState]:
         """The steps whose effect stays though the saga was undone as far as it could be."""
-        return [step for step in self.in_order() if step.has_effect and self._keeps(step)]
+        return [*self.behind, *(step for step in self.in_order() if step.has_effect and self._keeps(step))]
 
     def _keeps(self, step: StepState) -> bool:
         if step.undo.status in ("failed", "skipped"):
@@ -162,9 +166,19 @@ class SagaState(SagaSummary):
         return sorted(self.steps.values(), key=lambda step: step.order)
 
     def waits_on(self, step: str) -> bool:
-        """Whether the child of `step` has yet to end, or to be undone."""
+        """Whether the child of `step` has yet to end, or to be undone.
+
+        Also a saga that goes forward undoes a child, that of a step whose failure it got over.
+        """
         known = self.steps[step]
-        return known.undo.status == "compensating" if self.compensating else known.status == "started"
+        if known.undo.status != "pending":
+            return known.undo.status == "compensating"
+        return known.status == "started" and known.news is None and not self.compensating
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a child has ended since the last run began."""
+        return any(step.news for step in self.steps.values())
 
     def next_signal(self, name: str) -> Signal | None:
         """The oldest signal of this name that no step has taken."""
@@ -178,6 +192,7 @@ class SagaState(SagaSummary):
         match entry:
             case journal.RunStarted(execution=execution):
                 self.execution = execution
+                take_news(self.steps, version)
             case journal.SagaAbandoned():
                 self.abandoned = entry
             case journal.CompensationRequested():
@@ -192,6 +207,7 @@ class SagaState(SagaSummary):
             case journal.Continued(input=again):
                 self.input, self.began_at_version = again, version
                 self._begin_after(None)
+                self.behind = []
 
     def _evolve_function(self, entry: Event, version: int, at: datetime) -> None:
         """What the function has got, besides its steps."""
@@ -225,6 +241,7 @@ class SagaState(SagaSummary):
         So it does for the times and ids that it asked for after them, and for a pivot.
         """
         kept = step_order(step) if step else ()
+        self.behind += [each for each in self.left() if each.order > kept and each not in self.behind]
         self.steps = {number: each for number, each in self.steps.items() if each.order <= kept}
         last = max((each.outcome_version or each.began_at_version for each in self.steps.values()), default=0)
         self.noted = {

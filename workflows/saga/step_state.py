@@ -13,9 +13,10 @@ UndoStatus = Literal["pending", "compensating", "compensated", "failed", "skippe
 
 @dataclass(slots=True)
 class Undo:
-    """How far the compensation of a step has come."""
+    """How far the compensation of a step has come. `begun`: it may have taken effect, even if it failed."""
 
     status: UndoStatus = "pending"
+    begun: bool = False
     attempts: int = 0
     error: str | None = None
     retry_at: datetime | None = None
@@ -23,7 +24,9 @@ class Undo:
 
 @dataclass(slots=True)
 class StepState:
-    """One step. `round` tells it from the step of the same number before the saga went back or began anew."""
+    """One step. `round` tells it from the step of the same number before the saga went back or began anew.
+    `news` is the end of its child, until a run begins that can see it.
+    """
 
     step: str
     name: str
@@ -46,6 +49,7 @@ class StepState:
     result: Any = None
     child: str | None = None
     child_left: bool = False
+    news: tuple[journal.ChildEnded, datetime] | None = None
     rejection: Cause | None = None
     compensation: StoredCompensation | None = None
     undo: Undo = field(default_factory=Undo)
@@ -150,6 +154,21 @@ def _evolve_forward(step: StepState, entry: Event, version: int, at: datetime) -
             if wait is None:
                 step.settle("failed", version, at)
         case journal.ChildEnded(child=child) if child == step.child:
+            if step.status == "started" and step.undo.status != "compensating":
+                step.news = entry, at
+            else:
+                _evolve_child(step, entry, version, at)
+
+
+def take_news(steps: dict[str, StepState], version: int) -> None:
+    """A run has begun: the children that have ended before are outcomes now.
+
+    The run before may have gone on without, and a replay must see what it saw.
+    """
+    for step in steps.values():
+        if step.news is not None:
+            entry, at = step.news
+            step.news = None
             _evolve_child(step, entry, version, at)
 
 
@@ -181,8 +200,9 @@ def _evolve_back(step: StepState, entry: Event, at: datetime) -> None:
     match entry:
         case journal.CompensationAttempted(attempt=attempt):
             undo.status, undo.attempts, undo.retry_at = "compensating", attempt, None
+            undo.begun = True
         case journal.StepCompensated():
-            undo.status = "compensated"
+            undo.status, undo.begun = "compensated", True
         case journal.CompensationFailed(error=error, attempt=attempt, retry_in_seconds=wait):
             undo.error, undo.attempts = error, attempt
             undo.retry_at = at + timedelta(seconds=wait) if wait is not None else None

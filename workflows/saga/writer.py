@@ -73,7 +73,7 @@ class JournalWriter:
     _lost: type[Superseded] | type[Overtaken] | None = None
 
     def __post_init__(self) -> None:
-        if self.state.execution != self.execution:  # it may have read the journal before
+        if self.state.execution != self.execution or self.state.has_news:
             self.note(journal.RunStarted(run=self.run, execution=self.execution, executor=self.executor))
 
     def note(self, entry: Event) -> None:
@@ -120,6 +120,7 @@ class JournalWriter:
                 if forward:
                     self.check_open(scope)
                 guard()
+                self._forget_what_has_not_happened()
                 new = [*self._unwritten, *entries]
                 try:
                     appended = await self._try(new, batches, attachment)
@@ -166,8 +167,11 @@ class JournalWriter:
     def check_open(self, scope: Scope) -> None:
         """Whether a step of `scope` may start. Raises Interrupted, Closed."""
         if self.state.compensating:
-            # A pivot that was on its way with the next step has not happened.
-            self._unwritten = [entry for entry in self._unwritten if isinstance(entry, journal.RunStarted)]
             raise Interrupted
         if scope.closed(self.state):
             raise Closed
+
+    def _forget_what_has_not_happened(self) -> None:
+        """A pivot that was on its way when compensation was requested has not happened."""
+        if self.state.compensating:
+            self._unwritten = [entry for entry in self._unwritten if isinstance(entry, journal.RunStarted)]

@@ -68,7 +68,8 @@ async def test_force_goes_back_past_the_pivot_which_then_has_not_happened() -> N
     await on(service)
 
     outcome = await service.outcome()
-    assert outcome.status == "compensated"
+    assert outcome.status == "abandoned"
+    assert [left.step for left in outcome.saga.left] == ["3"]
     assert await counts(service) == {"a": 0, "b": 0, "c": 1}
 
 
