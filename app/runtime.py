@@ -154,7 +154,7 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
     store = PostgresEventStore(pool, appender)
     if faults := await sequence_faults(pool):
         raise DatabaseUnusable("; ".join(faults))
-    registry = Registry(SAGAS, await _remote_calls(stack, settings))
+    registry = Registry(SAGAS, await remote_calls(stack, settings))
     engine = SagaEngine(store, registry)
     projection = ProjectionRunner(pool, store, SagaProjection(), commits.event())
     subscriptions = await _subscriptions(stack, urls, engine, commits)
@@ -196,7 +196,9 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
     )
 
 
-async def _remote_calls(stack: AsyncExitStack, settings: Settings) -> list[CallDefinition[Any, Any]]:
+async def remote_calls(stack: AsyncExitStack, settings: Settings) -> list[CallDefinition[Any, Any]]:
+    """The calls of all remote systems; their connections are closed with the stack."""
+
     async def client(url: str | None, sandbox: str) -> httpx.AsyncClient:
         address = url or _sandbox_url(settings, sandbox)
         return await stack.enter_async_context(httpx.AsyncClient(base_url=address, timeout=None))

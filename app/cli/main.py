@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from app.cli import demo, events, operations, sagas, serve
+from app.cli import check, demo, events, operations, sagas, serve
 from app.cli.errors import CliError
 
 
@@ -42,6 +42,7 @@ OPERATE = "Operate"
 app.command(rich_help_panel=SERVER)(demo.demo)
 app.command(rich_help_panel=SERVER)(serve.serve)
 app.command(rich_help_panel=SERVER)(serve.migrate)
+app.command(rich_help_panel=SERVER)(check.check)
 app.command(rich_help_panel=ASK)(sagas.start)
 app.command("list", rich_help_panel=ASK)(sagas.list_)
 app.command(rich_help_panel=ASK)(sagas.show)

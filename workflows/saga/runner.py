@@ -128,15 +128,15 @@ class Runner:
         if state.start_at is not None and state.updated_at < state.start_at:
             await execution.until(state.start_at, "starts later")  # DBOS may bring the run early
         try:
-            result = await self._call_function(execution)
+            result = await self.call_function(execution)
         except (Rejected, CallFailed) as failure:
             if execution.pivoted:
                 raise Halted("rejected-after-pivot", str(failure)) from failure
-            self._check_all_visited(execution)
+            self.check_all_visited(execution)
             self._check_none_left(execution.running)
             await writer.append(journal.CompensationStarted(cause=_cause(failure)), forward=True)
             return
-        self._check_all_visited(execution)
+        self.check_all_visited(execution)
         self._check_none_left(execution.open)
         for step in state.plan():
             if step.status != "succeeded":
@@ -144,7 +144,8 @@ class Runner:
         dumped = TypeAdapter(type(result)).dump_python(result, mode="json")
         await end(execution, journal.SagaCompleted(result=dumped), forward=True)
 
-    async def _call_function(self, execution: Execution) -> Any:
+    async def call_function(self, execution: Execution) -> Any:
+        """What the saga's function returns, answered from the journal as far as that goes."""
         definition = self.registry.saga(execution.state.name)
         saga_input = definition.input.model_validate(execution.state.input)
         saga = Saga(execution, definition)
@@ -182,7 +183,7 @@ class Runner:
         definition = self.registry.saga(execution.state.name)
         if type(again.input) is not definition.input:
             raise SagaMisuse(f"continue_as() takes a {definition.input.__name__}")
-        self._check_all_visited(execution)
+        self.check_all_visited(execution)
         dumped = again.input.model_dump(mode="json")
 
         def continued(run: int) -> Event:
@@ -213,7 +214,8 @@ class Runner:
         raise SagaMisuse(f"DBOS already has {RUNS_TAKEN_MAX} runs of this saga that its journal never named")
 
     @staticmethod
-    def _check_all_visited(execution: Execution) -> None:
+    def check_all_visited(execution: Execution) -> None:
+        """Raises NonDeterminismError when a step is recorded that the function did not ask for."""
         for step in execution.state.steps.values():
             if step.step not in execution.visited:
                 raise NonDeterminismError(step.step, f"{step.name} {step.asked}", "the end of the saga")
