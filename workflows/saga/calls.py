@@ -75,6 +75,8 @@ async def _ask(execution: Execution, known: StepState, request: CallRequest) -> 
     try:
         async with asyncio.timeout(request.timeout.total_seconds()):
             result = await resolver(request.argument, execution.key(known.step))
+    except Rejected as no:
+        return _rejected(execution, known.step, known.name, no)
     except (Transient, TimeoutError) as error:
         attempt = known.attempts + 1
         return journal.StepFailed(
@@ -114,20 +116,24 @@ async def _send(
     try:
         result = await execution.perform(name, request.argument, step, deadline)
     except Rejected as no:
-        if execution.pivoted:
-            raise Halted("rejected-after-pivot", f"{name}: {no}", step) from no
-        return journal.StepRejected(
-            step=step,
-            name=name,
-            kind="call",
-            reason=bounded(no.reason),
-            code=bounded(no.code),
-            data=storable_data(no.data),
-        )
+        return _rejected(execution, step, name, no)
     except (Transient, TimeoutError) as error:
         wait = _next_wait(execution, request, attempt)
         return journal.StepFailed(step=step, attempt=attempt, error=describe(error), retry_in_seconds=wait)
     return _succeeded(step, name, result)
+
+
+def _rejected(execution: Execution, step: str, name: str, no: Rejected) -> Event:
+    if execution.pivoted:
+        raise Halted("rejected-after-pivot", f"{name}: {no}", step) from no
+    return journal.StepRejected(
+        step=step,
+        name=name,
+        kind="call",
+        reason=bounded(no.reason),
+        code=bounded(no.code),
+        data=storable_data(no.data),
+    )
 
 
 def _succeeded(step: str, name: str, result: BaseModel) -> Event:

@@ -80,7 +80,8 @@ class CallDefinition(Generic[A, R]):
     `key` is the same for every attempt, and for the compensation. The function raises domain.Rejected for a
     business no and Transient for what a retry may mend; anything else is a bug and makes the saga stuck.
     `resolver(argument, key)` asks the other side what became of a request whose outcome is not known: the
-    result if it acted, None if it did not. It is asked before such a call is sent again.
+    result if it acted, None if it did not, Rejected if it refused. It is asked before such a call is sent
+    again.
     """
 
     call: Call[A, R]
