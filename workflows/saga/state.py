@@ -131,7 +131,7 @@ class SagaState(SagaSummary):
         """How many steps have come to an outcome, and what operators asked for: what counts as progress."""
         forward = sum(step.outcome_version is not None for step in self.steps.values())
         back = sum(step.undo.status in ("compensated", "skipped") for step in self.steps.values())
-        return forward + back + self.requests
+        return self.began_at_version + forward + back + self.requests
 
     @property
     def undo_to(self) -> str | None:
@@ -196,7 +196,7 @@ class SagaState(SagaSummary):
             case journal.SagaAbandoned():
                 self.abandoned = entry
             case journal.CompensationRequested():
-                self.requested, self.abandoned = entry, None
+                self.requested, self.abandoned, self.result = entry, None, None
                 self._try_anew(at)
             case journal.RetryRequested() | journal.StepSkipped():
                 self._try_anew(at)
