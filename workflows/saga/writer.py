@@ -151,9 +151,16 @@ class JournalWriter:
         tail = await catch_up(self.store, self.state)
         if any(map(self._is_foreign_run, tail)):
             self._lost = Superseded
+        elif self._unannounced and self.state.has_news:
+            # Our RunStarted would say that the function has seen the end of the child.
+            self._lost = Overtaken
         elif not all(event.type in journal.FROM_OUTSIDE for event in tail):
             # Our own RunStarted is not written yet: after it, no earlier execution can append.
             self._lost = Overtaken
+
+    @property
+    def _unannounced(self) -> bool:
+        return any(isinstance(entry, journal.RunStarted) for entry in self._unwritten)
 
     def _is_foreign_run(self, event: RecordedEvent) -> bool:
         return event.type == journal.RunStarted.__name__ and event.data["execution"] != self.execution

@@ -1,0 +1,121 @@
+"""Child sagas whose end crosses what their parent does."""
+
+from domain import Rejected
+from tests.unit.workflows.toys import AWAY, ONCE, TALLIES, Order, Remote, do, failing, refusing, send
+from workflows.saga import CallFailed, Saga, SagaDefinition
+from workflows.saga.testing import Killed, MemoryService
+
+
+async def one_step(saga: Saga, _order: Order) -> None:
+    await do(saga, "child")
+
+
+CHILD = SagaDefinition("child", one_step, Order)
+
+
+async def child_and_steps(saga: Saga, _order: Order) -> None:
+    await saga.start(CHILD, Order())
+    await do(saga, "a")
+
+
+async def goes_on_without_the_child(saga: Saga, _order: Order) -> None:
+    try:
+        await saga.gather(saga.start(CHILD, Order()), do(saga, "refused"))
+    except Rejected:
+        await do(saga, "a")
+
+
+async def child_beside_a_step(saga: Saga, _order: Order) -> None:
+    await saga.gather(saga.start(CHILD, Order()), do(saga, "refused"))
+
+
+async def gets_over_the_call(saga: Saga, _order: Order) -> None:
+    try:
+        await saga.gather(saga.start(CHILD, Order()), send(saga, ONCE))
+    except CallFailed:
+        await do(saga, "a")
+
+
+def service_with_child(function: object, *refused: str, remote: Remote | None = None) -> MemoryService:
+    sagas = [SagaDefinition("saga", function, Order), CHILD]  # type: ignore[arg-type]
+    return MemoryService(TALLIES, sagas, (remote or Remote()).calls(), refuse=refusing(*refused))
+
+
+async def test_a_saga_that_went_back_still_knows_the_child_that_it_kept() -> None:
+    service = service_with_child(child_and_steps)
+    await service.run_saga("saga", Order())
+
+    await service.engine.compensate("s1", actor="ana", reason="once more", to_step="1")
+    await service.settle()
+    await service.engine.resume("s1", actor="ana", reason="once more")
+    await service.settle()
+
+    assert (await service.outcome()).saga.status == "completed"
+
+
+async def test_a_child_that_is_undone_before_its_parent_has_parked_is_not_waited_for() -> None:
+    service = service_with_child(goes_on_without_the_child, "refused")
+    await service.engine.start("saga", Order(), saga_id="s1")
+
+    async def the_child_is_faster(number: int) -> None:
+        if number == 6:  # the parent has asked the child to undo itself, and parks
+            await service.run_next()
+
+    service.store.before_append = the_child_is_faster
+    await service.settle()
+
+    outcome = await service.outcome()
+    assert outcome.saga.status == "completed"
+    assert (await service.outcome("s1.1")).saga.status == "compensated"
+
+
+async def test_a_replay_does_not_see_a_child_fail_before_the_failure_that_was_seen() -> None:
+    remote = Remote()
+    service = service_with_child(gets_over_the_call, "child", remote=remote)
+
+    async def the_child_ends_first(key: str) -> None:
+        remote.before_send = failing(AWAY)
+        await service.run_next()
+        await failing(AWAY)(key)
+
+    async def die(number: int) -> None:
+        if number == 10:  # the function has got over the call and done its step
+            raise Killed
+
+    remote.before_send = the_child_ends_first
+    service.store.before_append = die
+    outcome = await service.run_saga("saga", Order())
+
+    assert "ChildEnded" in outcome.entries[: outcome.entries.index("StepFailed")]
+    assert outcome.saga.status == "completed"
+
+
+async def test_a_run_that_had_read_before_the_child_ended_reads_again_before_it_announces_itself() -> None:
+    service = service_with_child(child_beside_a_step, "child", "refused")
+
+    async def die_and_end(number: int) -> None:
+        if number == 3:  # the refusal of the step is not recorded
+            raise Killed
+        if number == 4:  # the next execution has read the journal, and is about to record it
+            await service.run_next()
+
+    service.store.before_append = die_and_end
+    outcome = await service.run_saga("saga", Order())
+
+    assert outcome.saga.error is not None
+    assert outcome.saga.error.step == "1", "the end of the child comes first, and the function saw it"
+
+
+async def test_a_child_that_ends_after_its_parent_was_abandoned_is_not_waited_for_later() -> None:
+    service = service_with_child(child_and_steps)
+    await service.engine.start("saga", Order(), saga_id="s1")
+    await service.run_next()
+
+    await service.engine.abandon("s1", actor="ana", reason="enough")
+    await service.settle()
+    await service.engine.compensate("s1", actor="ana", reason="after all", to_step="1", force=True)
+    await service.settle()
+    await service.engine.resume("s1", actor="ana", reason="after all")
+    await service.settle()
+
+    assert (await service.outcome()).saga.status == "completed"
