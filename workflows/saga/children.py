@@ -114,8 +114,8 @@ async def news_of(
     """What to tell the parent of `state`; nothing when it has none that is open. DBOS has `taken` runs of
     which the parent's journal does not know."""
     parent = await read_state(store, state.parent.saga_id) if state.parent else None
-    if state.parent is None or parent is None or parent.ended:
-        return NO_NEWS
+    if state.parent is None or parent is None or (parent.ended and parent.status != "abandoned"):
+        return NO_NEWS  # one that was abandoned may be opened again, and would wait for an end that was
     step = state.parent.step
     run = parent.named_run + 1 + taken if parent.parked and step in parent.children_awaited else None
     told = _told(step, state, end, run)
