@@ -8,6 +8,7 @@ import logging
 import os
 import pwd
 import shutil
+import socket
 import stat
 import subprocess
 import tempfile
@@ -27,6 +28,7 @@ PORT: Final = 5432
 SYSTEM_USER: Final = "embedded_postgres"
 START_TIMEOUT_SECONDS: Final = 300  # recovery after a crash reads up to max_wal_size
 STOP_TIMEOUT_SECONDS: Final = 60
+LISTENS_SECONDS_MAX: Final = 3.0
 SOCKET_PATH_BYTES_MAX: Final = 100
 POLL_SECONDS: Final = 0.05
 
@@ -102,6 +104,36 @@ class Cluster:
             self._create()
         _private_dir(self.socket_dir)
         self._write_settings(settings)
+        self._launch()
+
+    def restart(self) -> None:
+        """Start a server that was killed, with the settings it had. The caller has seen that it is down.
+
+        Raises EmbeddedPostgresError, also when its data is gone: an empty database in its place would be
+        worse than none to those who use it.
+        """
+        if not self.data.exists():
+            raise EmbeddedPostgresError(f"{self.data} was deleted")
+        _private_dir(self.socket_dir)
+        self._launch()
+
+    def listens(self) -> bool:
+        """Whether somebody is at the other end of the socket, however busy. Cheap, to be asked often."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(LISTENS_SECONDS_MAX)
+            try:
+                client.connect(str(self.socket_dir / f".s.PGSQL.{PORT}"))
+            except (ConnectionRefusedError, FileNotFoundError):
+                return False
+            except OSError:  # it is slow to take us in, or does not let us in: it is there
+                return True
+        return True
+
+    def is_down(self) -> bool:
+        """Whether nobody answers and no process is left."""
+        return self._ask() == "silent" and not self.processes()
+
+    def _launch(self) -> None:
         self._remove_stale_files()
         start_log = str(self.data / "start.log")
         try:
@@ -111,7 +143,7 @@ class Cluster:
 
     def stop(self) -> None:
         """Stop the server, rolling open transactions back. Does nothing when none runs."""
-        if not self._processes():
+        if not self.processes():
             return
         _run(*self._pg_ctl("stop", STOP_TIMEOUT_SECONDS), "-m", "fast")
 
@@ -126,7 +158,7 @@ class Cluster:
         """
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while (state := self._ask()) != "answers":
-            if state == "silent" and not self._processes():
+            if state == "silent" and not self.processes():
                 return False
             if time.monotonic() > deadline:
                 raise EmbeddedPostgresError(f"the server on {self.data} runs but does not answer")
@@ -138,7 +170,7 @@ class Cluster:
         asked = subprocess.run([str(PROGRAMS / "pg_isready"), "-q", "-t", "3", *where], check=False)
         return {0: "answers", 1: "busy"}.get(asked.returncode, "silent")
 
-    def _processes(self) -> list[psutil.Process]:
+    def processes(self) -> list[psutil.Process]:
         """Postgres processes of this directory, orphans included: each has it as its working directory."""
         found = []
         for process in psutil.process_iter():

@@ -19,6 +19,7 @@ from psycopg import sql
 
 from app import embedded
 from app.embedded import EmbeddedPostgres
+from app.guard import guarding
 from app.settings import Settings
 from eventstore.schema_files import run_grants
 
@@ -58,7 +59,8 @@ def sqlalchemy_url(url: str) -> str:
 
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[DatabaseUrls]:
-    """The addresses of a database that answers; an embedded server is kept up until the context ends.
+    """The addresses of a database that answers; an embedded server is kept up until the context ends, and
+    started again if it is killed.
 
     Raises DatabaseUnusable, EmbeddedPostgresError.
     """
@@ -70,7 +72,8 @@ async def open_database(settings: Settings) -> AsyncIterator[DatabaseUrls]:
         return
     server = await asyncio.to_thread(embedded.start, settings.data_dir)
     try:
-        yield await asyncio.to_thread(prepare_embedded, server)
+        with guarding(server):
+            yield await asyncio.to_thread(prepare_embedded, server)
     finally:
         server.close()  # in no thread: DBOS, when destroyed, has closed the loop's thread pool
 

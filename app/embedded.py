@@ -11,6 +11,7 @@ that is started again finds the server up, and stops the server under start.lock
 It exists before the server does and gets its lock by inheritance: no moment is unguarded. It gives up
 keeper.lock before start.lock, so that whoever starts next never counts on a keeper that is leaving.
 Only `start` creates the lock files: a directory that was deleted stays deleted.
+A killed keeper or server is replaced by the next process that starts, or by one that guards it (guard.py).
 """
 
 import fcntl
@@ -18,7 +19,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,31 @@ class EmbeddedPostgres:
         """A libpq address. No password: the socket's directory admits this user and the server's only."""
         where = urlencode({"host": str(self.socket_dir), "port": PORT}, quote_via=quote)
         return f"postgresql://{role}@/{database}?{where}"
+
+    def repair(self, closing: Callable[[], bool]) -> bool:
+        """Start the keeper and the server where they are gone; whether the server had to be started.
+
+        Nobody is waited for: who holds start.lock is starting the server, and what is left of a killed one
+        will have ended by the next look. Our share keeps the keeper from stopping it meanwhile.
+        Nothing is started when `closing` says so, nor in a directory that was deleted and made anew, where we
+        have no share. Raises EmbeddedPostgresError, OSError.
+        """
+        if closing() or not _is_current(self.users_lock, self.data_dir / "users.lock"):
+            return False
+        _ensure_keeper(self.data_dir, self.linger_seconds)
+        cluster = Cluster(self.data_dir)
+        if cluster.listens():
+            return False
+        starting = _try_lock(self.data_dir / "start.lock", fcntl.LOCK_EX)
+        if starting is None:
+            return False
+        try:
+            if closing() or not cluster.is_down():
+                return False
+            cluster.restart()
+        finally:
+            os.close(starting)
+        return True
 
     def close(self) -> None:
         """Give the share up. The keeper stops the server when it was the last one."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -72,6 +73,13 @@ def temporary_server() -> Iterator[EmbeddedPostgres]:
             assert time.monotonic() < deadline, "a process that a test started still uses the server"
             time.sleep(0.02)
         shutil.rmtree(data_dir)
+
+
+def postmasters(data_dir: Path) -> list[psutil.Process]:
+    """The servers of this directory: of Postgres's processes there those whose parent is none."""
+    found = Cluster(data_dir).processes()
+    numbers = {process.pid for process in found}
+    return [process for process in found if process.ppid() not in numbers]
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -48,13 +48,16 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "app.cli.main", *arguments]
 
 
+def serving(database_url: str, owner_url: str, **settings: str) -> AbstractContextManager[ServerProcess]:
+    """A server on a database of the tests that is ready."""
+    return serving_as(SAGA_DATABASE_URL=database_url, SAGA_OWNER_DATABASE_URL=owner_url, **settings)
+
+
 @contextmanager
-def serving(database_url: str, owner_url: str, **settings: str) -> Iterator[ServerProcess]:
+def serving_as(**settings: str) -> Iterator[ServerProcess]:
     """A server that is ready. It must end in an orderly way, unless the test has ended it."""
     port = free_port()
-    env = environment(
-        SAGA_DATABASE_URL=database_url, SAGA_OWNER_DATABASE_URL=owner_url, SAGA_PORT=str(port), **settings
-    )
+    env = environment(SAGA_PORT=str(port), **settings)
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
         with log.open("wb") as output:

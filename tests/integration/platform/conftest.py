@@ -16,12 +16,15 @@ from app import embedded
 USER_PROGRAM = """
 import sys
 from pathlib import Path
+from contextlib import nullcontext
 from app import embedded
+from app.guard import guarding
 
-data_dir, linger_seconds = Path(sys.argv[1]), float(sys.argv[2])
+data_dir, linger_seconds, guarded = Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3] == "True"
 with embedded.start(data_dir, linger_seconds=linger_seconds, settings={"fsync": "off"}) as server:
-    print(server.url(), flush=True)
-    sys.stdin.read()
+    with guarding(server) if guarded else nullcontext():
+        print(server.url(), flush=True)
+        sys.stdin.read()
 """
 
 StartUser = Callable[..., "ServerUser"]
@@ -30,9 +33,9 @@ StartUser = Callable[..., "ServerUser"]
 class ServerUser:
     """A process that has a share in the server until its standard input is closed or it is killed."""
 
-    def __init__(self, data_dir: Path, linger_seconds: float) -> None:
+    def __init__(self, data_dir: Path, linger_seconds: float, guarded: bool) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", USER_PROGRAM, str(data_dir), str(linger_seconds)],
+            [sys.executable, "-c", USER_PROGRAM, str(data_dir), str(linger_seconds), str(guarded)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -68,8 +71,8 @@ def start_user(data_dir: Path) -> Iterator[StartUser]:
     """Start a process that uses the server of `data_dir`."""
     users: list[ServerUser] = []
 
-    def start(*, linger_seconds: float = 0) -> ServerUser:
-        users.append(ServerUser(data_dir, linger_seconds))
+    def start(*, linger_seconds: float = 0, guarded: bool = False) -> ServerUser:
+        users.append(ServerUser(data_dir, linger_seconds, guarded))
         return users[-1]
 
     yield start
@@ -103,3 +106,10 @@ def server_runs(data_dir: Path) -> bool:
 def postmaster(data_dir: Path) -> psutil.Process:
     pid_file = data_dir / "postgres" / "postmaster.pid"
     return psutil.Process(int(pid_file.read_text().splitlines()[0]))
+
+
+def kill_postmaster(data_dir: Path) -> psutil.Process:
+    killed = postmaster(data_dir)
+    killed.kill()
+    eventually(lambda: not killed.is_running() or killed.status() == psutil.STATUS_ZOMBIE)
+    return killed
