@@ -16,6 +16,7 @@ import structlog
 from psycopg.rows import class_row
 
 from app.executors.lease import LEASE_CLASS, RECLAIM_SECONDS, Instance, Lease, connect, is_gone, try_lock
+from eventstore import StoreUnavailable
 from eventstore.connections import Pool
 from eventstore.tasks import end
 from workflows.saga.dbos_runs import DbosRuns, PendingRun
@@ -188,7 +189,9 @@ class Supervisor:
         """The saga's progress; -1 when its journal cannot be read, which must not hold up the other runs."""
         try:
             state = await read_state(self.engine.store, run.saga_id)
-        except (LookupError, ValueError):
+        except StoreUnavailable:
+            raise
+        except Exception:
             log.exception("journal cannot be read", saga_id=run.saga_id)
             return -1
         return -1 if state is None else state.outcomes

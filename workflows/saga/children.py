@@ -111,11 +111,11 @@ NO_NEWS = News([], None)
 async def news_of(
     store: EventStore, registry: Registry, state: SagaState, end: Event, taken: int = 0
 ) -> News:
-    """What to tell the parent of `state`; nothing when it has none that is open. DBOS has `taken` runs of
-    which the parent's journal does not know."""
+    """What to tell the parent of `state`, also one that has ended: it may be opened again at this moment.
+    DBOS has `taken` runs of which the parent's journal does not know."""
     parent = await read_state(store, state.parent.saga_id) if state.parent else None
-    if state.parent is None or parent is None or (parent.ended and parent.status != "abandoned"):
-        return NO_NEWS  # one that was abandoned may be opened again, and would wait for an end that was
+    if state.parent is None or parent is None:
+        return NO_NEWS
     step = state.parent.step
     run = parent.named_run + 1 + taken if parent.parked and step in parent.children_awaited else None
     told = _told(step, state, end, run)

@@ -16,7 +16,7 @@ from workflows.saga.definition import Retry
 from workflows.saga.errors import Awoken, Halted, Transient, Waiting
 from workflows.saga.execution import WAIT_IN_MEMORY_SECONDS_MAX, Execution, bounded, describe
 from workflows.saga.journal import StoredCompensation
-from workflows.saga.operations import blocks
+from workflows.saga.operations import BEFORE, blocks
 from workflows.saga.runs import run_request
 from workflows.saga.state import SagaState, read_state
 from workflows.saga.step_state import StepState
@@ -44,6 +44,8 @@ async def compensate(execution: Execution) -> None:
 def _end_of(state: SagaState) -> Event:
     """ "Compensated" is said only when nothing stays."""
     left = [journal.Left(step=step.step, name=step.name) for step in state.left()]
+    if state.final:
+        left.insert(0, journal.Left(step="", name=BEFORE))
     if not left:
         return journal.SagaCompensated()
     actor = state.requested.actor if state.requested else SYSTEM
@@ -122,7 +124,9 @@ async def _ask(
     own = execution.state
     attempted = journal.CompensationAttempted(step=step.step, attempt=step.undo.attempts + 1)
     if child.compensating and child.status != "stuck" and child.undo_to is None:
-        await execution.writer.append(attempted, forward=forward, guard=guard)
+        # Only while it is so: the news of its end must not come before we wait for it.
+        still = Batch(journal.journal_stream(child.saga_id), child.version)
+        await execution.writer.append(attempted, batches=[still], forward=forward, guard=guard)
         return
     run = child.named_run + 1 if child.idle else None
     reason = own.cause.detail if own.cause else "its parent is undone"

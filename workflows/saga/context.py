@@ -37,8 +37,10 @@ R = TypeVar("R", bound=BaseModel)
 
 CALL_TIMEOUT = timedelta(seconds=10)
 CALL_RETRY = Retry()
+SPAN_MAX: Final = timedelta(days=36_500)
 ENTRIES_MAX: Final = 20_000
-"""How long a journal may grow before its saga must have ended, or begun again by continue_as()."""
+"""How long a journal may grow before its saga must have ended, begun again by continue_as(), or passed its
+pivot: what must go on to its end is not stopped."""
 
 
 class Saga:
@@ -92,6 +94,7 @@ class Saga:
         call never happened. `timeout` bounds each attempt.
         """
         undo = self._compensation(compensate, call.name)
+        _check_span(timeout)
         request = CallRequest(call, argument, undo, retry, timeout)
         return self._step(lambda number, scope: perform_call(self._execution, number, request, scope))
 
@@ -110,6 +113,8 @@ class Saga:
         if self._definition.signals.get(signal) is not data:
             declared = f"{self._definition.name} must declare signals={{{signal!r}: {data.__name__}}}"
             raise SagaMisuse(declared)
+        if timeout is not None:
+            _check_span(timeout)
 
         async def run(number: str, scope: Scope) -> R | None:
             received = await receive(self._execution, number, signal, timeout, scope)
@@ -119,12 +124,14 @@ class Saga:
 
     def sleep(self, duration: timedelta) -> Step[None]:
         """Go on after `duration`, by the database's clock; nothing of a long sleep is in memory."""
+        _check_span(duration)
         return self._step(lambda number, scope: sleep(self._execution, number, duration, scope))
 
     def sleep_until(self, time: datetime) -> Step[None]:
         """Go on at `time`, which has a time zone (SagaMisuse)."""
         if time.tzinfo is None:
             raise SagaMisuse("sleep_until() takes a time with a time zone")
+        _check_span(time - self._execution.clock())
         return self._step(lambda number, scope: sleep(self._execution, number, time, scope))
 
     def start(
@@ -263,7 +270,7 @@ class Saga:
             await execution.replay.turn(recorded, closed)
             if recorded is None and not closed():
                 execution.check_all_asked_for(number)
-            if known is None and execution.state.length > ENTRIES_MAX:
+            if known is None and not execution.pivoted and execution.state.length > ENTRIES_MAX:
                 raise SagaMisuse(f"the journal has more than {ENTRIES_MAX} entries: end it by continue_as()")
             return await run(number, scope)
 
@@ -301,6 +308,11 @@ class Saga:
         if not isinstance(error, (Rejected, CallFailed, asyncio.CancelledError)):
             self._left = error
         return error
+
+
+def _check_span(span: timedelta) -> None:
+    if span > SPAN_MAX:
+        raise SagaMisuse(f"{span} is longer than a saga can wait, {SPAN_MAX}")
 
 
 async def _guarded(step: Coroutine[Any, Any, T]) -> T:

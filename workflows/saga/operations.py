@@ -27,6 +27,9 @@ SIGNAL_PERIOD: Final = timedelta(seconds=1)
 """In so long a saga takes at most SIGNAL_TIMES_KEPT signals."""
 
 
+BEFORE: Final = "what the saga did before it began anew"
+
+
 def blocks(state: SagaState, to_step: str | None = None) -> list[str]:
     """Why the saga cannot be undone as it is; empty when it can. `force` passes over these reasons."""
     kept = step_order(to_step) if to_step else ()
@@ -36,6 +39,8 @@ def blocks(state: SagaState, to_step: str | None = None) -> list[str]:
     reasons = []
     if state.status == "abandoned":
         reasons.append("the saga was abandoned")
+    if state.final and to_step is None:
+        reasons.append(f"{BEFORE} is final")
     if state.pivot and (to_step is None or acted):
         done = f", and {', '.join(past)} cannot be undone" if past else ""
         reasons.append(f"the saga has passed its pivot{done}")

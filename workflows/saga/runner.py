@@ -138,11 +138,16 @@ class Runner:
             return
         self.check_all_visited(execution)
         self._check_none_left(execution.open)
-        for step in state.plan():
-            if step.status != "succeeded":
-                await undo(execution, step, forward=True)
+        await self._undo_failures(execution)
         dumped = TypeAdapter(type(result)).dump_python(result, mode="json")
         await end(execution, journal.SagaCompleted(result=dumped), forward=True)
+
+    @staticmethod
+    async def _undo_failures(execution: Execution) -> None:
+        """Undo what may have acted though the function got over its failure."""
+        for step in execution.state.plan():
+            if step.status != "succeeded":
+                await undo(execution, step, forward=True)
 
     async def call_function(self, execution: Execution) -> Any:
         """What the saga's function returns, answered from the journal as far as that goes."""
@@ -184,6 +189,7 @@ class Runner:
         if type(again.input) is not definition.input:
             raise SagaMisuse(f"continue_as() takes a {definition.input.__name__}")
         self.check_all_visited(execution)
+        await self._undo_failures(execution)
         dumped = again.input.model_dump(mode="json")
 
         def continued(run: int) -> Event:

@@ -67,7 +67,7 @@ class Asked:
     def is_that_of(self, state: SagaState) -> bool:
         """Whether the saga was started by the same request: today's defaults count for both, times do not."""
         try:
-            same_input = self.definition.input.model_validate(state.input) == self.input
+            same_input = self.definition.input.model_validate(state.first_input) == self.input
         except ValidationError:
             return False
         return state.name == self.definition.name and same_input

@@ -2,7 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal, cast
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from domain import Event
 from eventstore import EventStore, RecordedEvent
 from workflows.saga import journal
 from workflows.saga.journal import Cause, decode
-from workflows.saga.step_state import StepState, evolve_step, step_order, take_news
+from workflows.saga.step_state import StepState, evolve_step, later, step_order, take_news
 
 SagaStatus = Literal[
     "queued", "running", "waiting", "compensating", "stuck", "completed", "compensated", "abandoned"
@@ -104,16 +104,19 @@ class SagaSummary:
 class SagaState(SagaSummary):
     """One saga whole, folded from its journal up to `version`.
 
-    `behind` are steps whose effect stayed when the saga went back before them.
+    `behind` are steps whose effect stayed when the saga went back before them; `final` says that it began
+    anew after steps which acted: nothing undoes those. `first_input` is the one that it was started with.
     """
 
     input: dict[str, Any]
+    first_input: dict[str, Any]
     request_id: UUID
     actor: str | None
     steps: dict[str, StepState] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
     noted: dict[str, int] = field(default_factory=dict)
     behind: list[StepState] = field(default_factory=list)
+    final: bool = False
     signals: list[Signal] = field(default_factory=list)
     signal_data: dict[str, tuple[str, Any]] = field(default_factory=dict)
     signal_times: deque[datetime] = field(default_factory=lambda: deque(maxlen=SIGNAL_TIMES_KEPT))
@@ -206,8 +209,11 @@ class SagaState(SagaSummary):
                     self._begin_after(stuck.step)
             case journal.Continued(input=again):
                 self.input, self.began_at_version = again, version
+                self.final |= any(step.has_effect and not step.undone for step in self.in_order())
+                skipped = [step for step in self.in_order() if step.undo.status == "skipped"]
+                behind = [*self.behind, *skipped]
                 self._begin_after(None)
-                self.behind = []
+                self.behind = behind
 
     def _evolve_function(self, entry: Event, version: int, at: datetime) -> None:
         """What the function has got, besides its steps."""
@@ -298,6 +304,7 @@ def _requested(event: RecordedEvent, entry: journal.SagaRequested) -> SagaState:
     return SagaState(
         **_identity(event, entry),
         input=entry.input,
+        first_input=entry.input,
         request_id=event.event_id,
         actor=event.metadata.get("actor"),
     )
@@ -365,7 +372,7 @@ def _stop(state: SagaSummary, entry: journal.SagaStuck) -> None:
 def _park(state: SagaSummary, entry: journal.Parked, at: datetime) -> None:
     delay = entry.delay_seconds
     state.parked, state.asleep = True, entry.run is None
-    state.parked_until = None if delay is None else at + timedelta(seconds=delay)
+    state.parked_until = None if delay is None else later(at, delay)
     state.signals_awaited, state.children_awaited = entry.signals, entry.children
     early = state.start_at is not None and at < state.start_at
     state.status = "compensating" if state.compensating else "queued" if early else "waiting"

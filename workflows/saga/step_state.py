@@ -1,7 +1,7 @@
 """What a journal knows of one step: how it came about, how it ended, how far its undoing has come."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from domain import Event
@@ -79,12 +79,24 @@ class StepState:
         return self.compensation is not None or (self.child is not None and self.status != "rejected")
 
     @property
+    def undone(self) -> bool:
+        return self.undo.status == "compensated"
+
+    @property
     def to_compensate(self) -> bool:
         return self.has_effect and self.can_be_undone and self.undo.status not in ("compensated", "skipped")
 
     def settle(self, status: Literal["succeeded", "rejected", "failed"], version: int, at: datetime) -> None:
         """The outcome, recorded as `version`."""
         self.status, self.outcome_version, self.ended_at, self.retry_at = status, version, at, None
+
+
+def later(at: datetime, seconds: float) -> datetime:
+    """So much later, at most at the end of the calendar: what is recorded must stay readable."""
+    try:
+        return at + timedelta(seconds=seconds)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def step_order(step: str) -> tuple[int, ...]:
@@ -124,10 +136,10 @@ def _evolve_forward(step: StepState, entry: Event, version: int, at: datetime) -
     match entry:
         case journal.StepStarted():
             step.status, step.attempts, step.retry_at = "started", entry.attempt, None
-            step.deadline = at + timedelta(seconds=entry.timeout_seconds)
+            step.deadline = later(at, entry.timeout_seconds)
             step.compensation = entry.compensation
         case journal.WaitStarted(timeout_seconds=timeout, until=until):
-            step.deadline = until if timeout is None else at + timedelta(seconds=timeout)
+            step.deadline = until if timeout is None else later(at, timeout)
         case journal.ChildStarted(child=child, detached=detached):
             if detached:
                 step.result = child
@@ -149,7 +161,7 @@ def _evolve_forward(step: StepState, entry: Event, version: int, at: datetime) -
             step.settle("rejected", version, at)
         case journal.StepFailed(attempt=attempt, error=error, retry_in_seconds=wait):
             step.attempts, step.error = attempt, error
-            step.retry_at = at + timedelta(seconds=wait) if wait is not None else None
+            step.retry_at = later(at, wait) if wait is not None else None
             step.deadline = at
             if wait is None:
                 step.settle("failed", version, at)
@@ -176,11 +188,11 @@ def _evolve_child(step: StepState, entry: journal.ChildEnded, version: int, at: 
     """The end of a child: the outcome of its step, or of the step's compensation, or of both."""
     asked_to_undo = step.undo.status == "compensating"
     step.child_left = bool(entry.left)
-    if entry.status == "completed" and step.status == "started":
-        step.result = entry.result
-        step.settle("succeeded", version, at)
-    elif entry.status == "completed":
-        step.undo = Undo()  # it was undone by its operator, and went forward again
+    if entry.status == "completed":
+        step.undo = Undo()  # also if it was asked to undo itself, or was undone, and went forward again
+        if step.status == "started":
+            step.result = entry.result
+            step.settle("succeeded", version, at)
     elif step.status == "started" and not asked_to_undo:
         said = f": {entry.cause.detail}" if entry.cause else ""
         step.error = f"{entry.child} was {entry.status}{said}"
@@ -205,7 +217,7 @@ def _evolve_back(step: StepState, entry: Event, at: datetime) -> None:
             undo.status, undo.begun = "compensated", True
         case journal.CompensationFailed(error=error, attempt=attempt, retry_in_seconds=wait):
             undo.error, undo.attempts = error, attempt
-            undo.retry_at = at + timedelta(seconds=wait) if wait is not None else None
+            undo.retry_at = later(at, wait) if wait is not None else None
             undo.status = "compensating" if wait is not None else "failed"
         case journal.StepSkipped():
             undo.status = "skipped"

@@ -126,12 +126,20 @@ def view(state: SagaState) -> SagaView:
         parent=state.parent,
         attributes=state.attributes,
         requested=RequestView(**state.requested.model_dump()) if state.requested else None,
-        left=[LeftView(**left.model_dump()) for left in state.abandoned.left] if state.abandoned else [],
+        left=_left(state),
         signals=[signal.name for signal in state.signals],
         journal_version=state.version,
         steps=[_step_view(state, step) for step in state.in_order()],
         links={"self": root, "journal": f"/streams/saga-{state.saga_id}", "compensate": f"{root}/compensate"},
     )
+
+
+def _left(state: SagaState) -> list[LeftView]:
+    """What stayed, of a saga that has ended; a completed one may have left out to undo a call that failed."""
+    if state.abandoned is not None:
+        return [LeftView(**left.model_dump()) for left in state.abandoned.left]
+    skipped = [step for step in state.in_order() if step.undo.status == "skipped"]
+    return [LeftView(step=step.step, name=step.name) for step in skipped] if state.ended else []
 
 
 def _wait_view(state: SagaState) -> WaitView:

@@ -143,7 +143,7 @@ async def test_it_ends_like_an_undisturbed_one(refused: tuple[str, ...], when: s
     undisturbed = service_for(remote, *refused)
     expected = await run(undisturbed)
     outcome = await undisturbed.outcome()
-    assert outcome.status == ("compensated" if refused else "completed"), outcome.saga.stuck
+    assert outcome.status == ("abandoned" if refused else "completed"), outcome.saga.stuck
     tallies = await counts(undisturbed)
     appends = undisturbed.store.appends
     assert appends > 40
