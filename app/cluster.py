@@ -7,6 +7,7 @@ directories above the data directory are opened for passage (not for listing) wh
 import logging
 import os
 import pwd
+import shlex
 import shutil
 import socket
 import stat
@@ -30,6 +31,9 @@ START_TIMEOUT_SECONDS: Final = 300  # recovery after a crash reads up to max_wal
 STOP_TIMEOUT_SECONDS: Final = 60
 LISTENS_SECONDS_MAX: Final = 3.0
 SOCKET_PATH_BYTES_MAX: Final = 100
+SOCKET_PATH_SPECIAL: Final = frozenset(",\\\"'")
+"""What libpq's lists of hosts or Postgres's configuration give a meaning to."""
+START_LOG: Final = "start.log"
 POLL_SECONDS: Final = 0.05
 
 SETTINGS: Final[Mapping[str, str]] = {
@@ -72,7 +76,7 @@ class EmbeddedPostgresError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The cluster below `root`: `postgres` holds its data, `run` its socket (if the path is not too long).
+    """The cluster below `root`: `postgres` holds its data, `run` its socket (if the path allows it).
 
     The caller serialises `start` and `stop`; two at once on one directory are not safe.
     """
@@ -86,7 +90,8 @@ class Cluster:
     @property
     def socket_dir(self) -> Path:
         near = self.root / "run"
-        if len(os.fsencode(near / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_BYTES_MAX:
+        short = len(os.fsencode(near / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_BYTES_MAX
+        if short and SOCKET_PATH_SPECIAL.isdisjoint(str(near)):
             return near
         digest = sha256(os.fsencode(self.root)).hexdigest()[:16]
         return Path("/tmp") / f"saga-{os.geteuid()}-{digest}"
@@ -135,9 +140,11 @@ class Cluster:
 
     def _launch(self) -> None:
         self._remove_stale_files()
-        start_log = str(self.data / "start.log")
+        # A shell of pg_ctl's reads `$` and its kind in what it is given by -D and -l.
+        where = f"-D {shlex.quote(str(self.data))}"  # PGDATA is enough for the server; people look at `ps`
+        arguments = ("start", "-w", "-t", str(START_TIMEOUT_SECONDS), "-l", START_LOG, "-o", where)
         try:
-            _run(*self._pg_ctl("start", START_TIMEOUT_SECONDS), "-l", start_log)
+            _run("pg_ctl", *arguments, cwd=self.data, environment={"PGDATA": str(self.data)})
         except EmbeddedPostgresError as error:
             raise EmbeddedPostgresError(f"{error}\n{self._log_tail()}") from error
 
@@ -145,10 +152,8 @@ class Cluster:
         """Stop the server, rolling open transactions back. Does nothing when none runs."""
         if not self.processes():
             return
-        _run(*self._pg_ctl("stop", STOP_TIMEOUT_SECONDS), "-m", "fast")
-
-    def _pg_ctl(self, action: str, timeout_seconds: int) -> list[str]:
-        return ["pg_ctl", action, "-D", str(self.data), "-w", "-t", str(timeout_seconds)]
+        where = ("-D", str(self.data))
+        _run("pg_ctl", "stop", *where, "-w", "-t", str(STOP_TIMEOUT_SECONDS), "-m", "fast")
 
     def _await_answer(self) -> bool:
         """Whether a server answers. One that is about to start or to stop is waited for.
@@ -208,7 +213,7 @@ class Cluster:
         (self.socket_dir / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
 
     def _write_settings(self, settings: Mapping[str, str]) -> None:
-        socket_dir = '"' + str(self.socket_dir).replace('"', '""') + '"'
+        socket_dir = f'"{self.socket_dir}"'
         lines = ["# Written at every start. ALTER SYSTEM overrides it."]
         for name, value in {**SETTINGS, **settings, "unix_socket_directories": socket_dir}.items():
             quoted = value.replace("'", "''")
@@ -219,7 +224,8 @@ class Cluster:
 
     def _log_tail(self) -> str:
         logs = sorted((self.data / "log").glob("*.log"), key=lambda log: log.stat().st_mtime)
-        tails = [log.read_text(errors="replace")[-2000:] for log in [self.data / "start.log", *logs[-1:]]]
+        found = [log for log in [self.data / START_LOG, *logs[-1:]] if log.exists()]
+        tails = [log.read_text(errors="replace")[-2000:] for log in found]
         return "\n".join(tails)
 
 
@@ -236,7 +242,9 @@ def _identity() -> pwd.struct_passwd | None:
         raise EmbeddedPostgresError(f"no system user {SYSTEM_USER}: {made.stderr.strip()}") from error
 
 
-def _run(program: str, *arguments: str) -> None:
+def _run(
+    program: str, *arguments: str, cwd: Path = Path("/"), environment: Mapping[str, str] | None = None
+) -> None:
     """Run a Postgres program as the server's user, in a session of its own: Ctrl-C must not reach the server.
 
     Output goes to a file, not a pipe: the server inherits it from pg_ctl and would keep a pipe open.
@@ -249,8 +257,8 @@ def _run(program: str, *arguments: str) -> None:
     with tempfile.TemporaryFile("w+") as output:
         try:
             ended = subprocess.run(
-                command, check=False, cwd="/", stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                start_new_session=True, **as_user,
+                command, check=False, cwd=cwd, env={**os.environ, **(environment or {})},
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, **as_user,
             )  # fmt: skip
         except OSError as error:
             user = identity.pw_name if identity else os.geteuid()

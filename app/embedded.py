@@ -164,6 +164,8 @@ def _ensure_keeper(data_dir: Path, linger_seconds: float) -> None:
 
 
 def _create_locks(data_dir: Path) -> None:
+    if not {"\n", "\r"}.isdisjoint(str(data_dir)):
+        raise EmbeddedPostgresError(f"the data directory {str(data_dir)!r} has a line break in its path")
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         for name in ("start.lock", "users.lock", "keeper.lock"):

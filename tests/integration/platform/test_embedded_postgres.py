@@ -187,6 +187,42 @@ def test_a_data_directory_that_cannot_be_used_is_said_so(data_dir: Path) -> None
         embedded.start(file)
 
 
+@pytest.mark.parametrize("name", ["x d$HOME", "`id`", 'a "b"', "it's", "a,b", "a\\nb", "50%41", "ü é"])
+def test_a_path_means_nothing_to_a_shell_or_a_configuration(data_dir: Path, name: str) -> None:
+    embedded.start(data_dir, settings=FAST).close()
+    odd = data_dir / name
+
+    with embedded.start(odd, linger_seconds=0, settings=FAST) as server:
+        assert started_at(server.url()) is not None
+    eventually(lambda: embedded.stop_if_unused(odd))
+
+    if not server.socket_dir.is_relative_to(data_dir):
+        shutil.rmtree(server.socket_dir)
+
+
+def test_a_path_in_two_lines_is_refused_in_one(data_dir: Path) -> None:
+    embedded.start(data_dir, settings=FAST).close()
+
+    with pytest.raises(EmbeddedPostgresError, match="a line break in its path"):
+        embedded.start(data_dir / "a\nb")
+
+
+def test_a_server_that_cannot_start_says_why(data_dir: Path) -> None:
+    with pytest.raises(EmbeddedPostgresError, match="no_such_setting"):
+        embedded.start(data_dir, settings={"no_such_setting": "on"})
+
+
+def test_a_start_that_does_not_come_to_a_log_says_why(data_dir: Path) -> None:
+    embedded.start(data_dir, settings=FAST).close()
+    eventually(lambda: embedded.stop_if_unused(data_dir))
+    (data_dir / "postgres" / "start.log").unlink()
+    shutil.rmtree(data_dir / "postgres" / "log")
+    (data_dir / "postgres" / "PG_VERSION").unlink()
+
+    with pytest.raises(EmbeddedPostgresError, match="pg_ctl ended with 1"):
+        embedded.start(data_dir)
+
+
 def test_a_path_too_long_for_a_socket_works(data_dir: Path) -> None:
     deep = data_dir / ("d" * 60) / ("e" * 60)
     embedded.start(data_dir, settings=FAST).close()
