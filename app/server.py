@@ -66,8 +66,11 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def run_server(settings: Settings) -> int:
+def run_server(settings: Settings, *, until_eof: bool = False) -> int:
     """Serve until SIGINT or SIGTERM; returns the exit code when all is closed.
+
+    `until_eof` ties the server to whoever holds the other end of its standard input: it stops when that is
+    closed, which the kernel does for a process that was killed.
 
     Raises CannotListen, DatabaseUnusable, EmbeddedPostgresError, LeaseLost.
     """
@@ -76,7 +79,7 @@ def run_server(settings: Settings) -> int:
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     configure_logging(settings.log_format, settings.log_level)
     try:
-        return asyncio.run(_serve(settings, listener))
+        return asyncio.run(_serve(settings, listener, until_eof))
     except asyncio.CancelledError:
         return 0  # stopped while it was starting
     except OSError as error:
@@ -86,7 +89,7 @@ def run_server(settings: Settings) -> int:
         raise _cannot_listen(settings.host, settings.port, error) from error
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> int:
+async def _serve(settings: Settings, listener: socket.socket, until_eof: bool) -> int:
     app = create_app(settings)
     server = Server(app)
     serving = asyncio.current_task()
@@ -104,9 +107,23 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
+    if until_eof:
+        _at_eof(sys.stdin.fileno(), lambda: None if server.should_exit else stop())
     async with app.router.lifespan_context(app):
         await server.serve(sockets=[listener])
         return int(app.state.runtime.exit_code)
+
+
+def _at_eof(descriptor: int, action: Callable[[], None]) -> None:
+    """Do `action` when the other end of a pipe is closed. What comes through it means nothing."""
+    loop = asyncio.get_running_loop()
+
+    def look() -> None:
+        if not os.read(descriptor, 4096):
+            loop.remove_reader(descriptor)
+            action()
+
+    loop.add_reader(descriptor, look)
 
 
 def _limit_end(exit_code: Callable[[], int]) -> None:

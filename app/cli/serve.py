@@ -17,6 +17,7 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="0: any free one. [default: 8000]")
     ] = None,
+    until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
 ) -> None:
     """Run a server: HTTP API, executor and projections in one process.
 
@@ -29,7 +30,7 @@ def serve(
     from app.settings import Settings, SettingsError  # noqa: PLC0415
 
     try:
-        exit_code = run_server(Settings.load(host=host, port=port))
+        exit_code = run_server(Settings.load(host=host, port=port), until_eof=until_eof)
     except (SettingsError, DatabaseUnusable, EmbeddedPostgresError, LeaseLost, CannotListen) as error:
         raise CliError(str(error)) from None
     end_process(exit_code)

@@ -30,7 +30,8 @@ class ServerFailed(Exception):
 class ServerProcess:
     """One server at a time. `starts` counts them; `log` keeps what all of them say.
 
-    Each has a session of its own: Ctrl-C in a terminal reaches the parent only, which stops its child.
+    Each has a session of its own: Ctrl-C in a terminal reaches the parent only, which stops its child. Nobody
+    but the parent holds the other end of its standard input, so it also stops when the parent was killed.
     """
 
     host: str
@@ -52,13 +53,13 @@ class ServerProcess:
     async def start(self) -> float:
         """Start a server and wait until it is ready; the time it was started at. Raises ServerFailed."""
         assert self._process is None, "one at a time"
-        arguments = ("-m", "app.cli.main", "serve", "--host", self.host, "--port", str(self.port))
+        arguments = ("serve", "--host", self.host, "--port", str(self.port), "--until-eof")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         started_at = time.time()
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, *arguments, env=os.environ | self.environment, start_new_session=True,
-                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                sys.executable, "-m", "app.cli.main", *arguments, env=os.environ | self.environment,
+                start_new_session=True, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log,
             )  # fmt: skip
         self.starts += 1
         await self._await_ready()

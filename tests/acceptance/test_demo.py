@@ -138,6 +138,19 @@ def test_broken_off_in_the_middle_it_takes_its_server_along(
         httpx.get(f"http://127.0.0.1:{port}/health/live")
 
 
+def test_killed_in_the_middle_it_leaves_no_server_behind(data_dir: Path) -> None:
+    """Its server ends in an orderly way, and the database server after it."""
+    port = free_port()
+    with running(data_dir, port) as demo:
+        read_until(demo, "the carrier is down")
+        demo.kill()
+        demo.communicate(timeout=STOP_SECONDS_MAX)
+
+    until(lambda: not processes_of(data_dir))
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{port}/health/live")
+
+
 def test_a_port_that_is_taken_is_one_line(data_dir: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
