@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Query
 from pydantic import AwareDatetime
 
-from app.api.requests import ID_PATTERN
+from app.ids import ID_PATTERN
 from app.problems import FieldError, InvalidRequest
 from app.readmodels.sagas import SagaFilter
 from workflows.saga.definition import ATTRIBUTES_MAX, checked_attributes

@@ -9,13 +9,13 @@ import orjson
 from fastapi import Depends, Header, Path, Query, Request
 from pydantic import BaseModel, ValidationError
 
+from app.ids import ID_LENGTH_MAX, ID_PATTERN
 from app.problems import FieldError, InvalidRequest, UnsupportedMediaType
 from app.runtime import Runtime
 from eventstore.validation import MAX_VERSION
 
 M = TypeVar("M", bound=BaseModel)
 
-ID_PATTERN: Final = r"^[A-Za-z0-9._:-]+$"
 POSITION_MAX: Final = 2**40
 _WAIT: Final = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=$|[,;])")
 
@@ -44,7 +44,7 @@ Actor = Annotated[
 
 IdempotencyKey = Annotated[
     str | None,
-    Header(alias="Idempotency-Key", pattern=ID_PATTERN, min_length=1, max_length=120),
+    Header(alias="Idempotency-Key", pattern=ID_PATTERN, min_length=1, max_length=ID_LENGTH_MAX),
 ]
 
 _IfMatch = Annotated[

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.requests import (
-    ID_PATTERN,
     Actor,
     CorrelationOf,
     IdempotencyKey,
@@ -19,6 +18,7 @@ from app.api.requests import (
     validated,
 )
 from app.api.wire import problems
+from app.ids import ID_PATTERN
 from app.problems import FieldError, InvalidRequest
 from workflows.saga import SagaDefinition, SagaView
 from workflows.saga.starting import BATCH_SAGAS_MAX, in_utc

@@ -36,7 +36,9 @@ class SagaClient:
         if not url.startswith(("http://", "https://")):
             raise CliError(f"SAGA_URL must start with http:// or https://, not {url!r}")
         headers = {"X-Actor": _actor()}
-        async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT_SECONDS, headers=headers) as http:
+        with _failures_in_one_line(url):
+            http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_SECONDS, headers=headers)
+        async with http:
             yield cls(http)
 
     async def start(
@@ -73,7 +75,7 @@ class SagaClient:
     async def watch(self, saga_id: str) -> AsyncIterator[Json]:
         """The saga now and after each change, until it has ended or is stuck."""
         timeout = httpx.Timeout(TIMEOUT_SECONDS, read=WATCH_SILENCE_SECONDS)
-        with _failures_in_one_line(self._http):
+        with _failures_in_one_line(self._http.base_url):
             async with self._http.stream("GET", f"/sagas/{_part(saga_id)}/watch", timeout=timeout) as answer:
                 if answer.is_error:
                     await answer.aread()
@@ -102,7 +104,7 @@ class SagaClient:
         return await self._send("GET", f"/aggregates/{_part(category)}/{_part(key)}")
 
     async def _send(self, method: str, path: str, **request: Any) -> Json:
-        with _failures_in_one_line(self._http):
+        with _failures_in_one_line(self._http.base_url):
             answer = await self._http.request(method, path, **request)
         if answer.is_error:
             raise _refusal(answer)
@@ -114,16 +116,18 @@ class SagaClient:
 
 
 @contextmanager
-def _failures_in_one_line(http: httpx.AsyncClient) -> Iterator[None]:
+def _failures_in_one_line(url: httpx.URL | str) -> Iterator[None]:
     try:
         yield
     except httpx.ConnectError:
         hint = "start one with `saga serve`, or set SAGA_URL"
-        raise CliError(f"no server at {http.base_url}: {hint}") from None
+        raise CliError(f"no server at {url}: {hint}") from None
     except httpx.TimeoutException:
-        raise CliError(f"{http.base_url} did not answer in time") from None
+        raise CliError(f"{url} did not answer in time") from None
+    except UnicodeEncodeError:  # an argument that was no UTF-8
+        raise CliError("what is sent must be UTF-8") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise CliError(f"{http.base_url}: {error or type(error).__name__}") from None
+        raise CliError(f"{url}: {error or type(error).__name__}") from None
 
 
 def _refusal(answer: httpx.Response) -> CliError:
@@ -146,7 +150,7 @@ def _actor() -> str:
 
 
 def _part(text: str) -> str:
-    return quote(text, safe="")
+    return quote(os.fsencode(text), safe="")
 
 
 def _given(query: Mapping[str, Any]) -> dict[str, Any]:

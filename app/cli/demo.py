@@ -39,15 +39,20 @@ def demo(
 
     try:
         settings = Settings.load(port=port)
+        if settings.port == 0:
+            raise CliError("the demonstration must know its port, 0 is none; choose one with --port")
         bind(settings.host, settings.port).close()
+        log = settings.data_dir / "demo-server.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
     except SettingsError as error:
         raise CliError(str(error)) from None
     except CannotListen as error:
         raise CliError(f"{error}; choose another port with --port") from None
+    except OSError as error:
+        raise CliError(f"cannot use the data directory {settings.data_dir}: {error.strerror}") from None
     # The demonstration tells the sandbox carrier what to do, so it must be the one.
-    server = ServerProcess(
-        settings.host, settings.port, settings.data_dir / "demo-server.log", {"SAGA_CARRIER_URL": ""}
-    )
+    server = ServerProcess(settings.host, settings.port, log, {"SAGA_CARRIER_URL": ""})
     raise typer.Exit(asyncio.run(_Demo(server, orders, exit_, as_json).perform()))
 
 

@@ -1,14 +1,17 @@
 """What the arguments of commands mean: documents from a file or standard input, and times."""
 
-import json
+import os
 import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
+
 from app.cli.client import Json
 from app.cli.errors import CliError
+from app.ids import ID_LENGTH_MAX, ID_PATTERN
 
 _DURATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)([smhd])", re.ASCII)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -25,13 +28,21 @@ def read_input(text: str) -> Json:
 def read_batch(text: str) -> list[Json]:
     """The JSON objects that an argument means: an array of them, or one a line. Raises CliError."""
     content = _text(text).strip()
-    if content.startswith("["):
+    if content.startswith(b"["):
         documents: list[Any] = _parsed(content)
     else:
         documents = [_parsed(line) for line in content.splitlines() if line.strip()]
     if not all(isinstance(document, dict) for document in documents):
         raise CliError("a batch consists of JSON objects")
     return documents
+
+
+def checked_id(text: str) -> str:
+    """An id to be sent in a header, which takes no other characters. Raises CliError."""
+    if len(text) > ID_LENGTH_MAX or not re.fullmatch(ID_PATTERN, text):
+        allowed = f"at most {ID_LENGTH_MAX} letters of a to z, digits and . _ : -"
+        raise CliError(f"an id has {allowed}, not {text!r}")
+    return text
 
 
 def start_time(at: str | None, after: str | None) -> datetime | None:
@@ -56,21 +67,22 @@ def _duration(text: str) -> timedelta:
     return timedelta(**{_UNITS[match[2]]: float(match[1])})
 
 
-def _text(argument: str) -> str:
+def _text(argument: str) -> bytes:
     if argument == "-":
-        return sys.stdin.read()
+        return sys.stdin.buffer.read()
     if not argument.startswith("@"):
-        return argument
+        return os.fsencode(argument)
     try:
-        return Path(argument[1:]).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return Path(argument[1:]).read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise CliError(f"cannot read {argument[1:]}: {error}") from None
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: bytes) -> Any:
+    """As the server reads it: neither NaN nor half a character could be sent to it."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
         raise CliError(f"the input is not JSON: {error}") from None
 
 

@@ -8,7 +8,7 @@ from rich.live import Live
 
 from app.cli.client import Json, SagaClient
 from app.cli.errors import CliError
-from app.cli.inputs import attributes_of, read_batch, read_input, start_time
+from app.cli.inputs import attributes_of, checked_id, read_batch, read_input, start_time
 from app.cli.output import (
     console,
     print_json,
@@ -61,6 +61,8 @@ def start(
         _start_batch(name, read_batch(batch), as_json)
         return
     document, time = read_input(saga_input), start_time(at, in_)
+    if saga_id is not None:
+        checked_id(saga_id)
 
     async def run() -> Json:
         async with SagaClient.connect() as client:

@@ -169,7 +169,16 @@ def test_lists_events_and_aggregates_are_shown(server: ServerProcess, transfer: 
         (("start", "transfer-funds", "[1]"), "the input must be a JSON object"),
         (("start", "transfer-funds", "@/no/such/file"), "cannot read /no/such/file: "),
         (("start", "transfer-funds", '{"source": "a", "target": "b"}'), "money: Field required (invalid)"),
-        (("start", "transfer-funds", "{}", "--id", "a b"), "Idempotency-Key: "),
+        (("start", "transfer-funds", "{}", "--id", "a b"), "an id has at most 120 "),
+        (("start", "transfer-funds", "{}", "--id", "é"), "an id has at most 120 "),
+        (("start", "transfer-funds", "{}", "--id", ""), "an id has at most 120 "),
+        (("start", "transfer-funds", '{"a": NaN}'), "the input is not JSON: "),
+        (("start", "transfer-funds", '{"a": "\\ud800"}'), "the input is not JSON: "),
+        (("start", "transfer-funds", '{"a": "\udcff"}'), "the input is not JSON: "),
+        (("start", "transfer-funds", "--batch", "[NaN]"), "the input is not JSON: "),
+        (("show", "\udcff"), "saga_id: String should match"),
+        (("abandon", "nobody", "--reason", "\udcff"), "what is sent must be UTF-8"),
+        (("list", "--name", "\udcff"), "what is sent must be UTF-8"),
         (("compensate", "nobody", "--reason", "x"), "there is no saga 'nobody' (saga-not-found)"),
         (("aggregate", "account", "nobody"), "there is no account 'nobody' (not-found)"),
         (("aggregate", "nonsense", "x"), "there is no aggregate 'nonsense'; there are order, stock"),
@@ -209,6 +218,26 @@ def test_a_server_that_is_not_there_is_one_line() -> None:
         f"no server at {url}: start one with `saga serve`, or set SAGA_URL"
     )
     assert error_line(run("list", SAGA_URL="ftp://x")).startswith("SAGA_URL must start with http://")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://", "http://host:port", "http://ä..b", "http://a\nb", "http://\udcff"]
+)
+def test_an_address_that_is_none_is_one_line(url: str) -> None:
+    assert "http:" in error_line(run("list", SAGA_URL=url))
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"SAGA_DATA_DIR": "/proc/foo"}, "cannot use the data directory /proc/foo: "),
+        ({"SAGA_DATA_DIR": f"{__file__}/foo"}, "cannot use the data directory "),
+        ({"SAGA_DATA_DIR": __file__}, "cannot use the data directory "),
+        ({"SAGA_PORT": "0"}, "the demonstration must know its port"),
+    ],
+)
+def test_a_demonstration_that_cannot_be_given_is_one_line(settings: dict[str, str], error: str) -> None:
+    assert error_line(run("demo", **{"SAGA_PORT": str(free_port()), **settings})).startswith(error)
 
 
 def test_migrating_says_so_as_json_too(database: Database) -> None:
