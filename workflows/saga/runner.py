@@ -129,6 +129,10 @@ class Runner:
             await execution.until(state.start_at, "starts later")  # DBOS may bring the run early
         try:
             result = await self.call_function(execution)
+        except ContinuedAs:
+            self.check_all_visited(execution)
+            await self._undo_failures(execution)
+            raise
         except (Rejected, CallFailed) as failure:
             if execution.pivoted:
                 raise Halted("rejected-after-pivot", str(failure)) from failure
@@ -188,8 +192,6 @@ class Runner:
         definition = self.registry.saga(execution.state.name)
         if type(again.input) is not definition.input:
             raise SagaMisuse(f"continue_as() takes a {definition.input.__name__}")
-        self.check_all_visited(execution)
-        await self._undo_failures(execution)
         dumped = again.input.model_dump(mode="json")
 
         def continued(run: int) -> Event:
