@@ -2,6 +2,7 @@
 # make test   all checks, then all tests
 # make check  style, types, import directions, sizes
 # make fmt    format the sources
+# make simulate  a million random schedules of the saga kernel; SIMULATE_SEEDS=5000 for fewer
 # make northwind    all orders of ../shared/data/northwind, the server killed three times meanwhile
 #
 # Nothing but Python 3.11 or newer and make is needed; the rest goes into .venv.
@@ -12,8 +13,9 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 SOURCES := app workflows domain eventstore
 FILE_LINES_MAX := 400
+SIMULATE_SEEDS ?= 1000000
 
-.PHONY: run test check fmt northwind setup sizes
+.PHONY: run test check fmt northwind simulate setup sizes
 .DEFAULT_GOAL := test
 
 run: setup
@@ -31,6 +33,9 @@ check: setup sizes
 fmt: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+simulate: setup
+	$(BIN)/python -m tests.simulation --seeds $(SIMULATE_SEEDS)
 
 northwind: setup
 	$(BIN)/python -m tests.show.northwind

@@ -1,0 +1,1 @@
+"""Deterministic simulation of the saga kernel: one seed, one schedule (docs/reliability.md)."""
