@@ -10,7 +10,7 @@ from tests.simulation.store import QuickPatience, SimulatedStore
 from tests.simulation.world import World
 from workflows.saga.commands import CommandHandler
 from workflows.saga.definition import Registry
-from workflows.saga.errors import RunGivenUp
+from workflows.saga.errors import RunGivenUp, RunSuspended
 from workflows.saga.execution import Execution
 from workflows.saga.runner import Runner
 from workflows.saga.runs import run_number, saga_of
@@ -92,7 +92,7 @@ class Executors:
         except RunGivenUp as given_up:
             self._world.note(f"{execution} gives {row.run_id} up: {type(given_up).__name__}")
             self._world.later(3.0, self._rows.resume, row)
-        except Exception as error:
+        except (Exception, RunSuspended) as error:
             self._world.violated(f"{row.run_id}: {error!r} left the runner")
         else:
             self._world.note(f"{execution} ends {row.run_id}")

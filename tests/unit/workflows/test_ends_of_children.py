@@ -119,3 +119,20 @@ async def test_a_child_that_ends_after_its_parent_was_abandoned_is_not_waited_fo
     await service.settle()
 
     assert (await service.outcome()).saga.status == "completed"
+
+
+async def test_what_a_child_told_before_it_was_asked_to_undo_itself_is_of_no_account_after() -> None:
+    service = service_with_child(child_beside_a_step, "refused")
+    await service.engine.start("saga", Order(), saga_id="s1")
+
+    async def the_child_completes_first(number: int) -> None:
+        if number == 3:  # the refusal of the step beside the child is about to be recorded
+            await service.run_next()
+
+    service.store.before_append = the_child_completes_first
+    await service.settle()
+
+    outcome = await service.outcome()
+    assert outcome.saga.status == "compensated"
+    assert outcome.entries.count("CompensationAttempted") == 1
+    assert "StepCompensated" not in outcome.entries, "the child has told that it is undone"
