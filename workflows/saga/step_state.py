@@ -217,6 +217,8 @@ def _evolve_child(step: StepState, entry: journal.ChildEnded, version: int, at: 
 
 def _evolve_back(step: StepState, entry: Event, at: datetime) -> None:
     undo = step.undo
+    if isinstance(entry, journal.CompensationAttempted | journal.StepCompensated):
+        step.news = None  # it was decided on the child as it was after that
     match entry:
         case journal.CompensationAttempted(attempt=attempt):
             undo.status, undo.attempts, undo.retry_at = "compensating", attempt, None

@@ -136,3 +136,27 @@ async def test_what_a_child_told_before_it_was_asked_to_undo_itself_is_of_no_acc
     assert outcome.saga.status == "compensated"
     assert outcome.entries.count("CompensationAttempted") == 1
     assert "StepCompensated" not in outcome.entries, "the child has told that it is undone"
+
+
+async def test_a_saga_that_goes_on_without_a_child_waits_for_its_undoing_also_after_a_crash() -> None:
+    service = service_with_child(goes_on_without_the_child, "refused")
+    await service.engine.start("saga", Order(), saga_id="s1")
+
+    async def die_when_it_has_asked(number: int) -> None:
+        entries = [event.type for event in await service.stream("saga-s1")]
+        if number == 3:  # the child completes before the refusal beside it is recorded
+            await service.run_next()
+        elif entries[-1] == "CompensationAttempted" and not died:
+            died.append(True)
+            raise Killed
+
+    died: list[bool] = []
+    service.store.before_append = die_when_it_has_asked
+    await service.settle()
+
+    outcome = await service.outcome()
+    assert died
+    assert outcome.saga.status == "completed"
+    assert outcome.entries.index("SagaCompleted") > max(
+        place for place, entry in enumerate(outcome.entries) if entry == "ChildEnded"
+    )
