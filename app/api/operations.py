@@ -1,7 +1,7 @@
 """What operators and the outside do to one saga: signal, compensate, retry, skip, resume, abandon."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
@@ -22,8 +22,7 @@ from app.json_response import JsonResponse
 from app.problems import FieldError, InvalidRequest
 from app.runtime import Runtime
 from domain.values import Id, Name
-from workflows.saga import SagaView, operations
-from workflows.saga.engine import Decide
+from workflows.saga import SagaView
 from workflows.saga.errors import SagaMoved
 from workflows.saga.preview import PreviewView, preview
 
@@ -75,10 +74,14 @@ class Target:
     expected: int | None
     actor: str
 
-    async def ask(self, decide: Decide) -> Response:
-        """The saga after what `decide` makes of it. Raises what that raises, SagaNotFound, SagaMoved."""
+    def by(self, reason: str) -> dict[str, Any]:
+        """Who asks the engine, why, and of which version of the saga."""
+        return {"actor": self.actor, "reason": reason, "expected_version": self.expected}
+
+    async def answer(self, asked: Awaitable[SagaView]) -> Response:
+        """The saga after what was asked of the engine. Raises what that raises."""
         async with in_time(self.runtime):
-            saga = await self.runtime.engine.request(self.saga_id, decide, self.actor, self.expected)
+            saga = await asked
         return saga_response(saga)
 
 
@@ -134,14 +137,10 @@ async def compensate(body: JsonObject, target: TargetOf) -> Response:
         return await _preview(target, request)
     if request.reason is None:
         raise InvalidRequest([FieldError(field="reason", message="Field required")])
-    decide = partial(
-        operations.compensate,
-        actor=target.actor,
-        reason=request.reason,
-        to_step=request.to_step,
-        force=request.force,
+    asked = target.runtime.engine.compensate(
+        target.saga_id, to_step=request.to_step, force=request.force, **target.by(request.reason)
     )
-    return await target.ask(decide)
+    return await target.answer(asked)
 
 
 async def _preview(target: Target, request: CompensateRequest) -> Response:
@@ -165,8 +164,8 @@ async def _preview(target: Target, request: CompensateRequest) -> Response:
 async def retry(body: JsonObject, target: TargetOf) -> Response:
     """What waits for its next attempt is tried now; what made the saga stuck is tried anew."""
     request = validated(ReasonRequest, body)
-    decide = partial(operations.retry, actor=target.actor, reason=request.reason)
-    return await target.ask(decide)
+    asked = target.runtime.engine.retry(target.saga_id, **target.by(request.reason))
+    return await target.answer(asked)
 
 
 @router.post(
@@ -179,8 +178,8 @@ async def retry(body: JsonObject, target: TargetOf) -> Response:
 async def resume(body: JsonObject, target: TargetOf) -> Response:
     """From where it stopped, with the code as it is now."""
     request = validated(ReasonRequest, body)
-    decide = partial(operations.resume, actor=target.actor, reason=request.reason)
-    return await target.ask(decide)
+    asked = target.runtime.engine.resume(target.saga_id, **target.by(request.reason))
+    return await target.answer(asked)
 
 
 @router.post(
@@ -193,8 +192,8 @@ async def resume(body: JsonObject, target: TargetOf) -> Response:
 async def skip(body: JsonObject, target: TargetOf) -> Response:
     """The rest is undone; the saga then ends `abandoned`, with this step among what was left."""
     request = validated(SkipRequest, body)
-    decide = partial(operations.skip, actor=target.actor, reason=request.reason, step=request.step)
-    return await target.ask(decide)
+    asked = target.runtime.engine.skip(target.saga_id, step=request.step, **target.by(request.reason))
+    return await target.answer(asked)
 
 
 @router.post(
@@ -206,5 +205,5 @@ async def skip(body: JsonObject, target: TargetOf) -> Response:
 async def abandon(body: JsonObject, target: TargetOf) -> Response:
     """Nothing more is done or undone; `left` lists what stays."""
     request = validated(ReasonRequest, body)
-    decide = partial(operations.abandon, actor=target.actor, reason=request.reason)
-    return await target.ask(decide)
+    asked = target.runtime.engine.abandon(target.saga_id, **target.by(request.reason))
+    return await target.answer(asked)

@@ -13,14 +13,14 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any, Final, Literal, LiteralString
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Response
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, Field
 
 from app.sandbox.misbehaviour import After, Key, Misbehaving, Misbehaviour, PageSize, problem
+from app.sandbox.rows import Row, rows_of
 from domain.values import Id
 from eventstore.connections import Pool
 from workflows.carrier import BookCarrier
@@ -92,7 +92,6 @@ class SandboxBookings(BaseModel):
 
 
 Answer = SandboxBooking | Response
-Row = dict[str, Any]
 
 
 def carrier_router(pool: Pool) -> APIRouter:
@@ -127,14 +126,16 @@ class SandboxCarrier:
 
     async def show(self, key: Key) -> Answer:
         """The booking of a key."""
-        rows = await self._run(SELECT_BOOKING, {"key": key})
+        rows = await rows_of(self._pool, SELECT_BOOKING, {"key": key})
         return _booking(rows[0]) if rows else problem(404, "booking-unknown", f"{key} was never booked")
 
     async def page(
         self, after: After = "", limit: PageSize = 100, order_id: Id | None = None
     ) -> SandboxBookings:
         """All bookings and tombstones, or those of one order."""
-        rows = await self._run(SELECT_BOOKINGS, {"after": after, "limit": limit, "order_id": order_id})
+        rows = await rows_of(
+            self._pool, SELECT_BOOKINGS, {"after": after, "limit": limit, "order_id": order_id}
+        )
         full = len(rows) == limit
         return SandboxBookings(
             bookings=[_booking(row) for row in rows], next=rows[-1]["key"] if full else None
@@ -142,18 +143,18 @@ class SandboxCarrier:
 
     async def behave(self, behaviour: Behaviour) -> Behaviour:
         """Tell the carrier how to treat requests from now on."""
-        [row] = await self._run(SET_BEHAVIOUR, behaviour.model_dump())
+        [row] = await rows_of(self._pool, SET_BEHAVIOUR, behaviour.model_dump())
         return Behaviour.model_validate(row)
 
     async def behaviour(self) -> Behaviour:
         """What the carrier was told; `times` has counted down."""
-        [row] = await self._run(SELECT_BEHAVIOUR, {})
+        [row] = await rows_of(self._pool, SELECT_BEHAVIOUR, {})
         return Behaviour.model_validate(row)
 
     async def _behaving(
         self, operation: Operation, order_id: str, act: Callable[[], Awaitable[Answer]]
     ) -> Answer:
-        rows = await self._run(USE_BEHAVIOUR, {"operation": operation, "order_id": order_id})
+        rows = await rows_of(self._pool, USE_BEHAVIOUR, {"operation": operation, "order_id": order_id})
         behaviour = Behaviour.model_validate(rows[0]) if rows else Behaviour()
         return await self._misbehaving.act(behaviour, act)
 
@@ -165,7 +166,7 @@ class SandboxCarrier:
             "tracking": _tracking(key),
             "request": Jsonb(request),
         }
-        [row] = await self._run(BOOK, values)
+        [row] = await rows_of(self._pool, BOOK, values)
         if row["status"] == "cancelled":
             return problem(409, "booking-cancelled", f"{key} was cancelled")
         if row["request"] != request:
@@ -173,14 +174,8 @@ class SandboxCarrier:
         return _booking(row)
 
     async def _cancel(self, key: str, order_id: str) -> Answer:
-        [row] = await self._run(CANCEL, {"key": key, "order_id": order_id})
+        [row] = await rows_of(self._pool, CANCEL, {"key": key, "order_id": order_id})
         return _booking(row)
-
-    async def _run(self, statement: LiteralString, values: dict[str, Any]) -> list[Row]:
-        async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(statement, values)
-            rows: list[Row] = await cursor.fetchall()
-            return rows
 
 
 def _booking(row: Row) -> SandboxBooking:

@@ -13,13 +13,13 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any, Final, Literal, LiteralString
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Response
-from psycopg.rows import dict_row
 from pydantic import BaseModel, Field
 
 from app.sandbox.misbehaviour import After, Key, Misbehaving, Misbehaviour, PageSize, problem
+from app.sandbox.rows import rows_of
 from domain.values import Id
 from eventstore.connections import Pool
 from workflows.supplier import OrderGoods
@@ -91,7 +91,6 @@ class SandboxOrders(BaseModel):
 
 
 Answer = SandboxOrder | Response
-Row = dict[str, Any]
 
 
 def supplier_router(pool: Pool) -> APIRouter:
@@ -126,12 +125,12 @@ class SandboxSupplier:
 
     async def show(self, key: Key) -> Answer:
         """The order of a key."""
-        rows = await self._run(SELECT_ORDER, {"key": key})
+        rows = await rows_of(self._pool, SELECT_ORDER, {"key": key})
         return SandboxOrder(**rows[0]) if rows else problem(404, "order-unknown", f"{key} was never ordered")
 
     async def page(self, after: After = "", limit: PageSize = 100, sku: Id | None = None) -> SandboxOrders:
         """All orders and tombstones, or those of one SKU."""
-        rows = await self._run(SELECT_ORDERS, {"after": after, "limit": limit, "sku": sku})
+        rows = await rows_of(self._pool, SELECT_ORDERS, {"after": after, "limit": limit, "sku": sku})
         full = len(rows) == limit
         return SandboxOrders(
             orders=[SandboxOrder(**row) for row in rows], next=rows[-1]["key"] if full else None
@@ -139,22 +138,22 @@ class SandboxSupplier:
 
     async def behave(self, behaviour: SupplierBehaviour) -> SupplierBehaviour:
         """Tell the supplier how to treat requests from now on."""
-        [row] = await self._run(SET_BEHAVIOUR, behaviour.model_dump())
+        [row] = await rows_of(self._pool, SET_BEHAVIOUR, behaviour.model_dump())
         return SupplierBehaviour.model_validate(row)
 
     async def behaviour(self) -> SupplierBehaviour:
         """What the supplier was told; `times` has counted down."""
-        [row] = await self._run(SELECT_BEHAVIOUR, {})
+        [row] = await rows_of(self._pool, SELECT_BEHAVIOUR, {})
         return SupplierBehaviour.model_validate(row)
 
     async def _behaving(self, operation: Operation, sku: str, act: Callable[[], Awaitable[Answer]]) -> Answer:
-        rows = await self._run(USE_BEHAVIOUR, {"operation": operation, "sku": sku})
+        rows = await rows_of(self._pool, USE_BEHAVIOUR, {"operation": operation, "sku": sku})
         behaviour = SupplierBehaviour.model_validate(rows[0]) if rows else SupplierBehaviour()
         return await self._misbehaving.act(behaviour, act)
 
     async def _order(self, key: str, goods: OrderGoods) -> Answer:
         values = {"key": key, "sku": goods.sku, "quantity": goods.quantity, "number": _number(key)}
-        [row] = await self._run(ORDER, values)
+        [row] = await rows_of(self._pool, ORDER, values)
         if row["status"] == "cancelled":
             return problem(409, "order-cancelled", f"{key} was cancelled")
         if (row["sku"], row["quantity"]) != (goods.sku, goods.quantity):
@@ -162,14 +161,8 @@ class SandboxSupplier:
         return SandboxOrder(**row)
 
     async def _cancel(self, key: str, sku: str) -> Answer:
-        [row] = await self._run(CANCEL, {"key": key, "sku": sku})
+        [row] = await rows_of(self._pool, CANCEL, {"key": key, "sku": sku})
         return SandboxOrder(**row)
-
-    async def _run(self, statement: LiteralString, values: dict[str, Any]) -> list[Row]:
-        async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(statement, values)
-            rows: list[Row] = await cursor.fetchall()
-            return rows
 
 
 def _number(key: str) -> str:

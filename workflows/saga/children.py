@@ -9,7 +9,6 @@ import asyncio
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -20,7 +19,7 @@ from eventstore import NO_STREAM, AppendRefused, Batch, EventStore, WrongExpecte
 from workflows.saga import journal
 from workflows.saga.definition import SAGA_ID, Registry, SagaDefinition, checked_saga_id
 from workflows.saga.errors import Waiting
-from workflows.saga.execution import WAIT_IN_MEMORY_SECONDS_MAX, Execution, dump, fitting
+from workflows.saga.execution import Execution, dump, fitting
 from workflows.saga.runs import run_request
 from workflows.saga.state import SagaState, read_state
 from workflows.saga.steps import refused
@@ -70,8 +69,9 @@ async def _start(execution: Execution, step: str, child: str, request: ChildRequ
     stream = journal.journal_stream(checked_saga_id(child))
     batch = Batch(stream, NO_STREAM, [journal.encode(requested, execution.writer.metadata())])
     run = run_request(definition.lane, definition.name, child, requested.run)
-    asked = dump(request.input)
-    entry = journal.ChildStarted(step=step, saga=definition.name, child=child, input=asked, detached=detached)
+    entry = journal.ChildStarted(
+        step=step, saga=definition.name, child=child, input=dump(request.input), detached=detached
+    )
     try:
         await execution.writer.append(entry, batches=[batch], attachment=run, forward=True, scope=scope)
     except (WrongExpectedVersion, AppendRefused):
@@ -79,7 +79,7 @@ async def _start(execution: Execution, step: str, child: str, request: ChildRequ
             step=step,
             name=definition.name,
             kind="child",
-            command={"saga_id": child, "input": asked},
+            command={"saga_id": child, "input": entry.input},
             reason=f"the saga id {child} is taken",
             code="saga-conflict",
         )
@@ -153,5 +153,4 @@ async def end(execution: Execution, entry: Event, *, forward: bool = False) -> N
             taken += 1
         else:
             return
-    due = await execution.store.now() + timedelta(seconds=2 * WAIT_IN_MEMORY_SECONDS_MAX)
-    raise Waiting(due, f"the journal of the parent moved under {RACES_MAX} tries")
+    raise await execution.contended(f"the journal of the parent moved under {RACES_MAX} tries")

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 from typing import Final, NoReturn
 
 from domain import Event, Rejected
@@ -14,7 +13,7 @@ from workflows.saga.children import RACES_MAX, end
 from workflows.saga.commands import Decision
 from workflows.saga.definition import Retry
 from workflows.saga.errors import Awoken, Halted, Transient, Waiting
-from workflows.saga.execution import WAIT_IN_MEMORY_SECONDS_MAX, Execution, bounded, describe
+from workflows.saga.execution import Execution, bounded, describe
 from workflows.saga.journal import StoredCompensation
 from workflows.saga.operations import BEFORE, blocks
 from workflows.saga.runs import run_request
@@ -103,8 +102,7 @@ async def _by_child(execution: Execution, step: StepState, forward: bool) -> Non
             continue
         with suppress(WrongExpectedVersion, AppendRefused):  # the child moved: look at it again
             await _ask(execution, step, child, guard, forward)
-    due = await execution.store.now() + timedelta(seconds=2 * WAIT_IN_MEMORY_SECONDS_MAX)
-    raise Waiting(due, f"the journal of {step.child} moved under {RACES_MAX} tries")
+    raise await execution.contended(f"the journal of {step.child} moved under {RACES_MAX} tries")
 
 
 def _unless_it_ended(step: StepState) -> Callable[[], None]:

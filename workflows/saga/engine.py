@@ -109,35 +109,62 @@ class SagaEngine:
         return view(state)
 
     async def compensate(
-        self, saga_id: str, *, actor: str, reason: str, to_step: str | None = None, force: bool = False
+        self,
+        saga_id: str,
+        *,
+        actor: str,
+        reason: str,
+        to_step: str | None = None,
+        force: bool = False,
+        expected_version: int | None = None,
     ) -> SagaView:
         """Stop the saga and undo it, wholly or back to a step; asking twice does nothing twice.
 
         Running: no further step starts. Waiting, stuck or ended: a new run executes the compensations. By
-        force what blocks it is left aside, and listed at the end. Raises SagaNotFound, CannotCompensate.
+        force what blocks it is left aside, and listed at the end.
+
+        This and what follows act on any version of the journal, or on the expected one only. Raises
+        SagaNotFound, SagaMoved, CannotCompensate.
         """
         decide = partial(operations.compensate, actor=actor, reason=reason, to_step=to_step, force=force)
-        return await self.request(saga_id, decide, actor)
+        return await self.request(saga_id, decide, actor, expected_version)
 
-    async def retry(self, saga_id: str, *, actor: str, reason: str) -> SagaView:
+    async def retry(
+        self, saga_id: str, *, actor: str, reason: str, expected_version: int | None = None
+    ) -> SagaView:
         """Try now what waits for its next attempt, or anew what made the saga stuck.
 
-        Raises SagaNotFound, NotPossible.
+        Raises SagaNotFound, SagaMoved, NotPossible.
         """
-        return await self.request(saga_id, partial(operations.retry, actor=actor, reason=reason), actor)
+        decide = partial(operations.retry, actor=actor, reason=reason)
+        return await self.request(saga_id, decide, actor, expected_version)
 
-    async def resume(self, saga_id: str, *, actor: str, reason: str) -> SagaView:
-        """Let a stuck saga go on from where it stopped. Raises SagaNotFound, NotPossible."""
-        return await self.request(saga_id, partial(operations.resume, actor=actor, reason=reason), actor)
+    async def resume(
+        self, saga_id: str, *, actor: str, reason: str, expected_version: int | None = None
+    ) -> SagaView:
+        """Let a stuck saga go on from where it stopped. Raises SagaNotFound, SagaMoved, NotPossible."""
+        decide = partial(operations.resume, actor=actor, reason=reason)
+        return await self.request(saga_id, decide, actor, expected_version)
 
-    async def skip(self, saga_id: str, *, actor: str, reason: str, step: str | None = None) -> SagaView:
-        """Leave out the compensation that made the saga stuck. Raises SagaNotFound, NotPossible."""
+    async def skip(
+        self,
+        saga_id: str,
+        *,
+        actor: str,
+        reason: str,
+        step: str | None = None,
+        expected_version: int | None = None,
+    ) -> SagaView:
+        """Leave out the compensation that made it stuck. Raises SagaNotFound, SagaMoved, NotPossible."""
         decide = partial(operations.skip, actor=actor, reason=reason, step=step)
-        return await self.request(saga_id, decide, actor)
+        return await self.request(saga_id, decide, actor, expected_version)
 
-    async def abandon(self, saga_id: str, *, actor: str, reason: str) -> SagaView:
-        """End the saga as it is. Raises SagaNotFound, NotPossible."""
-        return await self.request(saga_id, partial(operations.abandon, actor=actor, reason=reason), actor)
+    async def abandon(
+        self, saga_id: str, *, actor: str, reason: str, expected_version: int | None = None
+    ) -> SagaView:
+        """End the saga as it is. Raises SagaNotFound, SagaMoved, NotPossible."""
+        decide = partial(operations.abandon, actor=actor, reason=reason)
+        return await self.request(saga_id, decide, actor, expected_version)
 
     async def signal(
         self, saga_id: str, signal: str, data: Any, *, signal_id: str | None = None, actor: str

@@ -106,10 +106,12 @@ class Execution:
         try:
             decision, _ = await self.handler.handle(command, commit)
         except Contention as contention:
-            # Contention never undoes an order: the run parks for a moment and tries again.
-            due = await self.store.now() + timedelta(seconds=2 * WAIT_IN_MEMORY_SECONDS_MAX)
-            raise Waiting(due, str(contention)) from contention
+            raise await self.contended(str(contention)) from contention
         return decision
+
+    async def contended(self, reason: str) -> Waiting:
+        """To be raised: contention never undoes an order, the run parks for a moment and tries again."""
+        return Waiting(await self.store.now() + timedelta(seconds=2 * WAIT_IN_MEMORY_SECONDS_MAX), reason)
 
     async def perform(self, name: str, argument: BaseModel, step: str, deadline: float) -> BaseModel:
         """Send a call, unless this process slept through its deadline, a time of the event loop.

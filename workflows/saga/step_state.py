@@ -169,7 +169,6 @@ def _evolve_forward(step: StepState, entry: Event, version: int, at: datetime) -
             if step.status == "started" and step.undo.status != "compensating":
                 step.news = entry, at
             else:
-                _take_news(step, version)
                 _evolve_child(step, entry, version, at)
 
 
@@ -179,17 +178,13 @@ def take_news(steps: dict[str, StepState], version: int) -> None:
     The run before may have gone on without, and a replay must see what it saw.
     """
     for step in steps.values():
-        _take_news(step, version)
-
-
-def _take_news(step: StepState, version: int) -> None:
-    if step.news is None:
-        return
-    (entry, at), undo = step.news, step.undo
-    step.news = None
-    _evolve_child(step, entry, version, at)
-    if undo.status != "pending":  # the child was asked to undo itself after that end
-        step.undo = undo
+        if step.news is None:
+            continue
+        (entry, at), undo = step.news, step.undo
+        step.news = None
+        _evolve_child(step, entry, version, at)
+        if undo.status != "pending":  # its compensation failed, or was left out, after that end
+            step.undo = undo
 
 
 def _evolve_child(step: StepState, entry: journal.ChildEnded, version: int, at: datetime) -> None:
