@@ -7,7 +7,10 @@ EventStoreError
 ├── InvalidAppend          the append breaks a rule of its own; retrying is useless
 ├── StoreUnavailable       the database did not answer in time; the append may or may not have happened
 ├── PoisonEvent            a subscription's handler cannot handle an event
-└── UnsafeReader           this connection cannot compute a safe position
+├── UnsafeReader           this connection cannot compute a safe position
+├── BrokenChain            upcasters that do not lead from all that may be stored to today's schemas
+├── UnknownSchema          stored under a name or schema version that this code does not know
+└── UpcastFailed           an upcaster failed on what is stored
 """
 
 
@@ -54,3 +57,22 @@ class PoisonEvent(EventStoreError):
 
     def __init__(self, event_type: str, position: int, error: Exception) -> None:
         super().__init__(f"{event_type} at position {position}: {type(error).__name__}: {error}")
+
+
+class BrokenChain(EventStoreError):
+    """The upcasters of this code are not whole; nothing was read. The message says which one to mend."""
+
+
+class UnknownSchema(EventStoreError, LookupError):
+    """This code does not know what is stored. Deploy the code that does, or an upcaster for it."""
+
+    def __init__(self, name: str, version: int, known: range) -> None:
+        newest = known[-1] if known else 0
+        what = f"newer than version {newest}, the last one" if 0 < newest < version else "nothing"
+        super().__init__(f"{name} version {version} is {what} that this code knows")
+        self.name = name
+        self.version = version
+
+
+class UpcastFailed(EventStoreError):
+    """An upcaster failed on what is stored: mend the upcaster."""
