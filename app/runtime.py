@@ -22,7 +22,6 @@ from app.executors import supervisor as supervising
 from app.executors.periodic import periodically
 from app.readmodels.sagas import SagaList, SagaProjection
 from app.settings import Settings
-from domain import Catalog
 from domain.aggregates import CATALOG
 from eventstore.appender import Appender
 from eventstore.connections import Pool, store_pool
@@ -34,6 +33,7 @@ from eventstore.subscriptions import Subscription
 from eventstore.tasks import end
 from workflows.carrier import Carrier
 from workflows.saga import CallDefinition, Registry, SagaEngine
+from workflows.saga.codec import EventCodec
 from workflows.saga.commands import CommandHandler
 from workflows.saga.dbos_runs import DbosRuns
 from workflows.saga.patience import PatientStore
@@ -79,7 +79,7 @@ class Runtime:
     handler: CommandHandler
     engine: SagaEngine
     registry: Registry
-    catalog: Catalog
+    codec: EventCodec
     sagas: SagaList
     projection: ProjectionRunner
     subscriptions: list[Subscription]
@@ -154,15 +154,16 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
     store = PostgresEventStore(pool, appender)
     if faults := await sequence_faults(pool):
         raise DatabaseUnusable("; ".join(faults))
+    codec = EventCodec(CATALOG)
     registry = Registry(SAGAS, await remote_calls(stack, settings))
-    engine = SagaEngine(store, registry)
-    projection = ProjectionRunner(pool, store, SagaProjection(), commits.event())
+    engine = SagaEngine(store, registry, codec)
+    projection = ProjectionRunner(pool, store, SagaProjection(codec), commits.event())
     subscriptions = await _subscriptions(stack, urls, engine, commits)
     lease = await Lease.take(urls.direct)
     stack.push_async_callback(lease.release)
     patient = PatientStore(store, stopping.is_set)
     runner = Runner(
-        patient, CommandHandler(patient, CATALOG), registry, lease.executor_id, stopping=stopping.is_set
+        patient, CommandHandler(patient, codec), registry, lease.executor_id, stopping=stopping.is_set
     )
     sagas = SagaList(pool)
     # A saga whose definition is gone must still run: to become stuck where a person sees it, to be undone.
@@ -181,10 +182,10 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
         urls=urls,
         pool=pool,
         store=store,
-        handler=CommandHandler(store, CATALOG),
+        handler=CommandHandler(store, codec),
         engine=engine,
         registry=registry,
-        catalog=CATALOG,
+        codec=codec,
         sagas=sagas,
         projection=projection,
         subscriptions=subscriptions,
@@ -212,7 +213,7 @@ async def _subscriptions(
     stack: AsyncExitStack, urls: DatabaseUrls, engine: SagaEngine, commits: Commits
 ) -> list[Subscription]:
     """One for each kind of saga that events start."""
-    starters = [Starter(engine, CATALOG, definition) for definition in engine.registry if definition.on]
+    starters = [Starter(engine, definition) for definition in engine.registry if definition.on]
     # A connection for each while it handles events, out of the way of what its handler needs.
     leaders = await stack.enter_async_context(store_pool(urls.app, max(1, len(starters))))
     return [

@@ -9,12 +9,16 @@ from psycopg import AsyncConnection
 
 from app.bulk import BulkAction, BulkAnswer, act_on_all
 from app.readmodels.sagas import SagaFilter, SagaList, SagaProjection
+from domain.aggregates import CATALOG
 from eventstore import StoreUnavailable
 from eventstore.connections import store_pool
 from tests.conftest import Database
 from tests.unit.workflows.toys import Order, do, service_of
 from workflows.saga import Saga, operations
+from workflows.saga.codec import EventCodec
 from workflows.saga.testing import MemoryService
+
+CODEC = EventCodec(CATALOG)
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -36,7 +40,7 @@ async def three_completed(database: Database) -> MemoryService:
         await service.run_saga("saga", Order(), saga_id)
     events = [event async for event in service.store.read_all()]
     async with await AsyncConnection.connect(database.url) as connection:
-        await SagaProjection().apply(connection, events)
+        await SagaProjection(CODEC).apply(connection, events)
     return service
 
 
