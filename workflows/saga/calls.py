@@ -6,6 +6,7 @@ follows is read from the journal alone, so the loop goes on wherever a crash lef
 """
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -43,10 +44,10 @@ async def perform_call(execution: Execution, step: str, request: CallRequest, sc
             await _attempt(execution, step, request, 1, scope)
         elif known.status != "started":
             return _outcome(request.call, known)
+        elif scope.failed(execution.state):
+            await give_up(execution, known)
         elif known.retry_at is None:
             await resolve_doubt(execution, known, _next_wait(execution, request, known.attempts))
-        elif scope.failed(execution.state):
-            await end_attempts(execution, known)
         else:
             await execution.until(known.retry_at, f"{known.name}: {known.error}")
             await _try_again(execution, known, request, scope)
@@ -169,6 +170,25 @@ async def resolve_doubt(execution: Execution, step: StepState, retry_in_seconds:
             retry_in_seconds=retry_in_seconds,
         )
     )
+
+
+async def give_up_calls(execution: Execution, steps: Iterable[str]) -> None:
+    """Give up the calls among `steps`, or in branches that are steps of it, that have no outcome. Raises Waiting.
+
+    A wait for the next attempt, or for the end of a doubt, has taken them from their gather.
+    """
+    within = tuple(f"{step}." for step in steps)
+    for call in execution.state.open_calls():
+        if f"{call.step}.".startswith(within):
+            await give_up(execution, call)
+
+
+async def give_up(execution: Execution, step: StepState) -> None:
+    """Make an open call a failed one, as soon as nobody can be sending it any more. Raises Waiting."""
+    if step.retry_at is None:
+        await resolve_doubt(execution, step, None)
+    else:
+        await end_attempts(execution, step)
 
 
 async def end_attempts(execution: Execution, step: StepState) -> None:

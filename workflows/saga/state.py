@@ -149,9 +149,7 @@ class SagaState(SagaSummary):
 
     def plan(self, to_step: str | None = None) -> list[StepState]:
         """The steps that compensation still has to undo, in its order: all, or those after `to_step`."""
-        kept = step_order(to_step) if to_step else ()
-        left = (step for step in self.steps.values() if step.to_compensate and step.order > kept)
-        return sorted(left, key=lambda step: step.order, reverse=True)
+        return [step for step in self.after(to_step) if step.to_compensate][::-1]
 
     def left(self) -> list[StepState]:
         """The steps whose effect stays though the saga was undone as far as it could be."""
@@ -165,9 +163,18 @@ class SagaState(SagaSummary):
         # NOTHING means that no compensation is needed while the saga goes on, not that all is undone.
         return step.child_left or (not step.can_be_undone and (step.past_pivot or self.completed))
 
+    def open_calls(self, to_step: str | None = None) -> list[StepState]:
+        """The calls that were announced and have no outcome: all, or those after `to_step`."""
+        return [step for step in self.after(to_step) if step.kind == "call" and step.status == "started"]
+
     def in_order(self) -> list[StepState]:
         """The steps in the order of the program."""
         return sorted(self.steps.values(), key=lambda step: step.order)
+
+    def after(self, to_step: str | None) -> list[StepState]:
+        """The steps that come after `to_step`, in the order of the program; all when there is none."""
+        kept = step_order(to_step) if to_step else ()
+        return [step for step in self.in_order() if step.order > kept]
 
     def waits_on(self, step: str) -> bool:
         """Whether the child of `step` has yet to end, or to be undone.

@@ -185,7 +185,7 @@ def _status(state: SagaState, step: StepState) -> StepStatus:
         step.kind == "call"
         and step.status == "started"
         and step.retry_at is None
-        and (state.compensating or state.stuck)
+        and (state.compensating or state.at_rest or state.parked)
     ):
         return "in-doubt"
     return step.status
