@@ -13,7 +13,7 @@ from app.problems import FieldError, InvalidRequest
 from app.readmodels.sagas import InvalidCursor, SagaFilter
 from domain.values import Id, Name
 from workflows.saga.definition import checked_attributes
-from workflows.saga.state import SagaStatus
+from workflows.saga.summary import SagaStatus
 
 PATH: Final = "/sagas/bulk"
 

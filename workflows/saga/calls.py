@@ -71,13 +71,13 @@ async def _try_again(execution: Execution, known: StepState, request: CallReques
 async def _ask(execution: Execution, known: StepState, request: CallRequest) -> Event | None:
     """What the other side says of an attempt whose outcome is not known; None if it did not act."""
     resolver = execution.registry.call(request.call.name).resolver
-    if resolver is None:
+    if resolver is None or known.refused:
         return None
     try:
         async with asyncio.timeout(request.timeout.total_seconds()):
             result = await resolver(request.argument, execution.key(known.step))
     except Rejected as no:
-        return _rejected(execution, known.step, known.name, no)
+        return _rejected(execution, known.step, request, known.attempts, no)
     except (Transient, TimeoutError) as error:
         attempt = known.attempts + 1
         return journal.StepFailed(
@@ -118,15 +118,20 @@ async def _send(
     try:
         result = await execution.perform(name, request.argument, step, deadline)
     except Rejected as no:
-        return _rejected(execution, step, name, no)
+        return _rejected(execution, step, request, attempt, no)
     except (Transient, TimeoutError) as error:
         wait = _next_wait(execution, request, attempt)
         return journal.StepFailed(step=step, attempt=attempt, error=describe(error), retry_in_seconds=wait)
     return _succeeded(step, name, result)
 
 
-def _rejected(execution: Execution, step: str, name: str, no: Rejected) -> Event:
+def _rejected(execution: Execution, step: str, request: CallRequest, attempt: int, no: Rejected) -> Event:
+    name = request.call.name
     if execution.pivoted:
+        error, wait = bounded(no.reason), request.retry.wait_seconds(attempt)
+        execution.writer.note(
+            journal.StepFailed(step=step, attempt=attempt, error=error, retry_in_seconds=wait, refused=True)
+        )
         raise Halted("rejected-after-pivot", f"{name}: {no}", step) from no
     return journal.StepRejected(
         step=step,
@@ -173,7 +178,7 @@ async def resolve_doubt(execution: Execution, step: StepState, retry_in_seconds:
 
 
 async def give_up_calls(execution: Execution, steps: Iterable[str]) -> None:
-    """Give up the calls among `steps`, or in branches that are steps of it, that have no outcome. Raises Waiting.
+    """Give up the open calls among `steps`, and in branches that are among them. Raises Waiting.
 
     A wait for the next attempt, or for the end of a doubt, has taken them from their gather.
     """
@@ -195,7 +200,11 @@ async def end_attempts(execution: Execution, step: StepState) -> None:
     """Give up the attempts that are left: the step is failed, its effect not known."""
     await execution.writer.append(
         journal.StepFailed(
-            step=step.step, attempt=step.attempts, error=step.error or "given up", retry_in_seconds=None
+            step=step.step,
+            attempt=step.attempts,
+            error=step.error or "given up",
+            retry_in_seconds=None,
+            refused=step.refused,
         )
     )
 

@@ -13,8 +13,9 @@ from workflows.saga import operations
 from workflows.saga.codec import EventCodec
 from workflows.saga.errors import CannotCompensate, SagaNotFound
 from workflows.saga.journal import CompensationRequested, StoredCompensation, journal_stream
-from workflows.saga.state import SagaState, SagaStatus, fold
+from workflows.saga.state import SagaState, fold
 from workflows.saga.step_state import StepState
+from workflows.saga.summary import SagaStatus
 from workflows.saga.view import LeftView
 
 EVENTS_SINCE_MAX: Final = 100

@@ -6,8 +6,9 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from workflows.saga.journal import Cause, Parent
-from workflows.saga.state import SagaState, SagaStatus
+from workflows.saga.state import SagaState
 from workflows.saga.step_state import StepState, UndoStatus
+from workflows.saga.summary import SagaStatus
 
 StepStatus = Literal[
     "started", "succeeded", "rejected", "failed", "compensating", "compensated", "skipped", "in-doubt"
