@@ -52,7 +52,10 @@ class Decision:
         return self.version + len(self.events)
 
     def batch(self, metadata: dict[str, Any]) -> Batch:
-        """The events to append; without events, the condition that the stream has not moved."""
+        """The events to append; without events, the condition that the stream has not moved.
+
+        A condition is checked, not locked: a refusal was right when it was checked, and that is all.
+        """
         return Batch(self.stream, self.version, [self.codec.encode(event, metadata) for event in self.events])
 
 
