@@ -123,8 +123,8 @@ async def _ask(
     attempted = journal.CompensationAttempted(step=step.step, attempt=step.undo.attempts + 1)
     if child.compensating and child.status != "stuck" and child.undo_to is None:
         # Only while it is so. This is checked, not locked, but its end cannot slip in between: that is an
-        # append to our journal too, which this one expects where it is. One of the two loses, and looks again.
-        # All else that may come first is a decision of its operator, who could have come just after.
+        # append to our journal too, which this one expects where it is. One of the two loses, and looks
+        # again. All else that may come first is a decision of its operator, who could have come just after.
         still = Batch(journal.journal_stream(child.saga_id), child.version)
         await execution.writer.append(attempted, batches=[still], forward=forward, guard=guard)
         return
