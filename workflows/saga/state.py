@@ -218,8 +218,10 @@ class SagaState(SagaSummary):
 
     def _forget(self, steps: list[StepState]) -> None:
         """The function asks for them again, in another round. What stays of them is kept in mind."""
-        self.behind += [each for each in self.left() if each in steps and each not in self.behind]
-        self.steps = {number: each for number, each in self.steps.items() if each not in steps}
+        forgotten = {each.step for each in steps}
+        staying = self.left()[len(self.behind) :]
+        self.behind += [each for each in staying if each.step in forgotten]
+        self.steps = {number: each for number, each in self.steps.items() if number not in forgotten}
         self.round += 1
 
 

@@ -22,6 +22,7 @@ from tests.unit.workflows.toys import (
     send_for_ever,
 )
 from workflows.saga import NOTHING, Saga
+from workflows.saga.check import Check
 from workflows.saga.context import Step
 from workflows.saga.testing import Killed, MemoryService, Outcome
 
@@ -193,3 +194,15 @@ async def test_one_in_doubt_is_said_to_be_and_listed_when_its_saga_is_abandoned(
     view = await service.engine.view("s1")
     assert [left.step for left in view.left] == ["1", "2"]
     assert view.steps[1].status == "in-doubt"
+
+
+async def test_a_check_of_the_code_closes_none() -> None:
+    service = serving(goes_on, calls=dying().calls(), refuse=refusing("refused"))
+    await start(service)
+    await service.run_next()
+    service.skip(timedelta(seconds=30))
+    before = service.store.appends
+
+    report = await Check(service.store, service.codec, service.registry).run()
+
+    assert (report.ok, report.replayed, service.store.appends) == (True, 1, before)
