@@ -85,7 +85,8 @@ async def test_other_data_is_nondeterminism_as_before() -> None:
 
     stuck = await why_stuck(service)
     assert stuck == (
-        "nondeterminism: step 1 was recorded as Do {'tally': 'a'}, the code now asks for Do {'counter': 'other'}"
+        "nondeterminism: step 1 was recorded as Do {'tally': 'a'},"
+        " the code now asks for Do {'counter': 'other'}"
     )
 
 
