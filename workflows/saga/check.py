@@ -142,7 +142,7 @@ class Check:
             self._census.read(event)
         except UNREADABLE as error:
             self._note_unread("journal" if of_saga else "event", event, error)
-        if of_saga and event.type == journal.SagaRequested.__name__:
+        if of_saga and journal.SagaRequested.__name__ in self.codec.names(event):
             await self._check_saga(saga_id)
 
     def _note_unread(self, kind: Kind, event: RecordedEvent, error: Exception) -> None:
