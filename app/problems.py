@@ -22,6 +22,7 @@ from eventstore import (
     CommandIdReused,
     InvalidAppend,
     StoreUnavailable,
+    UnknownSchema,
     UnsafeReader,
     WrongExpectedVersion,
 )
@@ -132,6 +133,7 @@ FAMILIES: Final[Mapping[type[Exception], Family]] = {
     SagaNotFound: Family(404, "saga-not-found", "There is no such saga"),
     UnknownSaga: Family(404, "unknown-saga", "No saga has this name"),
     UnknownSignal: Family(404, "unknown-signal", "The saga receives no such signal"),
+    UnknownSchema: Family(503, "unknown-schema", "This server's code does not know what is stored"),
     UnknownName: Family(404, "unknown-name", "No aggregate or command has this name"),
     NotFound: Family(404, "not-found", "There is no such thing"),
     VersionMismatch: Family(412, "version-mismatch", "The aggregate is at another version"),

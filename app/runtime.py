@@ -133,18 +133,23 @@ class Runtime:
 async def running(settings: Settings) -> AsyncIterator[Runtime]:
     """A whole executor: it serves requests and runs sagas until the context ends.
 
-    Raises DatabaseUnusable, EmbeddedPostgresError, LeaseLost.
+    Raises DatabaseUnusable, EmbeddedPostgresError, LeaseLost, BrokenChain.
     """
     async with AsyncExitStack() as stack:
+        # Before the database is touched: code that cannot read it has no business with it.
+        codec = EventCodec(CATALOG)
+        registry = Registry(SAGAS, await remote_calls(stack, settings))
         urls = await stack.enter_async_context(open_database(settings))
         await migrate(urls)
-        runtime = await _build(stack, settings, urls)
+        runtime = await _build(stack, settings, urls, codec, registry)
         await _start(stack, runtime)
         log.info("executor started", executor=runtime.lease.executor_id)
         yield runtime
 
 
-async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) -> Runtime:
+async def _build(
+    stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls, codec: EventCodec, registry: Registry
+) -> Runtime:
     pool = await stack.enter_async_context(store_pool(urls.app, settings.database_connections))
     appender_pool = await stack.enter_async_context(store_pool(urls.app, 1))
     stopping = asyncio.Event()
@@ -154,8 +159,6 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
     store = PostgresEventStore(pool, appender)
     if faults := await sequence_faults(pool):
         raise DatabaseUnusable("; ".join(faults))
-    codec = EventCodec(CATALOG)
-    registry = Registry(SAGAS, await remote_calls(stack, settings))
     engine = SagaEngine(store, registry, codec)
     projection = ProjectionRunner(pool, store, SagaProjection(codec), commits.event())
     subscriptions = await _subscriptions(stack, urls, engine, commits)

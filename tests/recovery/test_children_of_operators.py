@@ -1,4 +1,4 @@
-"""Children over HTTP: one that was refused past the pivot is started anew, one that blocks is in the preview."""
+"""Children over HTTP: one refused past the pivot is started anew, one that blocks is in the preview."""
 
 import httpx
 import pytest

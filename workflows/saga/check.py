@@ -1,6 +1,6 @@
 """Check, before a deploy, that this code goes on with every saga that is recorded. Nothing is written.
 
-log, page by page        every event is decoded by the codec, every journal entry as well
+log, page by page        every event, entry and stored compensation is upcast and decoded, and counted
   SagaRequested          the journal of that saga is read
     open                 its function runs against the journal, to the first thing that is not recorded
     open, can be undone  every compensation that is stored is decoded
@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NoReturn
 from pydantic import ValidationError
 
 from domain import Event, Rejected
-from eventstore import Appended, EventStore, RecordedEvent, UpcastFailed
+from eventstore import Appended, EventStore, RecordedEvent
 from workflows.saga import journal
 from workflows.saga.codec import EventCodec
 from workflows.saga.commands import CommandHandler
@@ -35,6 +35,7 @@ from workflows.saga.operations import blocks
 from workflows.saga.runner import Runner
 from workflows.saga.state import SagaState, read_state
 from workflows.saga.step_state import StepState
+from workflows.saga.stored import UNREADABLE, Census, Stored
 from workflows.saga.writer import JournalWriter
 
 FINDINGS_MAX: Final = 1_000
@@ -68,6 +69,7 @@ class Report:
     sagas: int = 0
     replayed: int = 0
     compensations: int = 0
+    stored: list[Stored] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     left_out: int = 0
 
@@ -120,7 +122,11 @@ class Check:
     codec: EventCodec
     registry: Registry
     report: Report = field(default_factory=Report)
-    _unread: dict[str, Finding] = field(default_factory=dict)
+    _unread: dict[tuple[str, int], Finding] = field(default_factory=dict)
+    _census: Census = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._census = Census(self.codec, self.registry)
 
     async def run(self, progress: Callable[[int, int], None] = lambda _position, _end: None) -> Report:
         """Look at everything up to where the log ends now; `progress` gets the position and that end."""
@@ -132,6 +138,7 @@ class Check:
             await self._check_event(event)
         for finding in self._unread.values():
             self.report.add(finding)
+        self.report.stored = self._census.counts()
         progress(end, end)
         return self.report
 
@@ -139,17 +146,18 @@ class Check:
         category, _, saga_id = event.stream.partition("-")
         of_saga = category == journal.CATEGORY
         try:
-            self.codec.decode(event)
-        except (LookupError, UpcastFailed, ValidationError) as error:
+            self._census.read(event)
+        except UNREADABLE as error:
             self._note_unread("journal" if of_saga else "event", event, error)
-        if of_saga and event.type == journal.SagaRequested.__name__:
+        if of_saga and journal.SagaRequested.__name__ in self.codec.names(event):
             await self._check_saga(saga_id)
 
     def _note_unread(self, kind: Kind, event: RecordedEvent, error: Exception) -> None:
-        """One finding for each type of event: there may be millions of one."""
-        first = self._unread.get(event.type)
+        """One finding for each schema version of a type: there may be millions of one."""
+        place = event.type, event.schema_version
+        first = self._unread.get(place)
         where = f"first in {event.stream} at version {event.version}"
-        self._unread[event.type] = Finding(
+        self._unread[place] = Finding(
             kind,
             first.detail if first else f"{event.type} cannot be read: {_short(error)} ({where})",
             recorded=event.type,
@@ -160,7 +168,7 @@ class Check:
     async def _check_saga(self, saga_id: str) -> None:
         try:
             state = await read_state(self.store, self.codec, saga_id)
-        except (LookupError, UpcastFailed, ValidationError):
+        except UNREADABLE:
             return  # told of as an entry that cannot be read
         if state is None:
             return
@@ -182,11 +190,8 @@ class Check:
                 continue
             self.report.compensations += 1
             try:
-                if stored.kind == "command":
-                    self.codec.command(stored.name, stored.data, stored.data_version)
-                else:
-                    self.registry.stored_call(stored.name, stored.data, stored.data_version)
-            except (LookupError, UpcastFailed, ValidationError) as error:
+                self._census.compensation(stored)
+            except UNREADABLE as error:
                 detail = f"the compensation {stored.name} cannot be read: {_short(error)}"
                 recorded = bounded(f"{stored.name} {stored.data}")
                 self.report.add(_finding("compensation", state, detail, step.step, recorded))

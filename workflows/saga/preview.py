@@ -7,15 +7,16 @@ be sure that it still holds says the journal's version with the request that fol
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from eventstore import EventStore, RecordedEvent, UpcastFailed
+from eventstore import EventStore, RecordedEvent
 from workflows.saga import operations
 from workflows.saga.codec import EventCodec
 from workflows.saga.errors import CannotCompensate, SagaNotFound
 from workflows.saga.journal import CompensationRequested, StoredCompensation, journal_stream
 from workflows.saga.state import SagaState, fold
 from workflows.saga.step_state import StepState, take_news
+from workflows.saga.stored import UNREADABLE
 from workflows.saga.summary import SagaStatus
 from workflows.saga.view import LeftView
 
@@ -193,7 +194,7 @@ async def _look_at_aggregate(
 ) -> None:
     try:
         command = codec.command(stored.name, stored.data, stored.data_version)
-    except (LookupError, UpcastFailed, ValidationError) as error:
+    except UNREADABLE as error:
         planned.problem = f"the code does not know this command any more: {type(error).__name__}"
         return
     planned.name, planned.data = type(command).__name__, command.model_dump(mode="json")

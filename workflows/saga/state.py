@@ -236,13 +236,22 @@ def fold(
 ) -> SagaState | None:
     """The state after `recorded`, going on from `state`; None for an empty journal."""
     for event in recorded:
-        for entry in codec.decode(event):
-            if state is None:
-                state = _requested(event, cast("journal.SagaRequested", entry))
-            state.apply(entry, event.version, event.recorded_at)
-        if state is not None:
-            state.version = event.version  # also when nothing is left of the entry
+        state, _ = _take_in(codec, event, state)
     return state
+
+
+def _take_in(
+    codec: EventCodec, event: RecordedEvent, state: SagaState | None
+) -> tuple[SagaState | None, list[Event]]:
+    """The state after one more recorded entry, and what that entry is today."""
+    entries = codec.decode(event)
+    for entry in entries:
+        if state is None:
+            state = _requested(event, cast("journal.SagaRequested", entry))
+        state.apply(entry, event.version, event.recorded_at)
+    if state is not None:
+        state.version = event.version  # also when nothing is left of the entry
+    return state, entries
 
 
 async def read_state(store: EventStore, codec: EventCodec, saga_id: str) -> SagaState | None:
@@ -254,8 +263,7 @@ async def catch_up(store: EventStore, codec: EventCodec, state: SagaState) -> li
     """Take in what was appended to the journal since; gives the entries."""
     tail = store.read_stream(journal.journal_stream(state.saga_id), after=state.version)
     recorded = [event async for event in tail]
-    fold(codec, recorded, state)
-    return [entry for event in recorded for entry in codec.decode(event)]
+    return [entry for event in recorded for entry in _take_in(codec, event, state)[1]]
 
 
 def _requested(event: RecordedEvent, entry: journal.SagaRequested) -> SagaState:
