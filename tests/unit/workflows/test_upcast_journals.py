@@ -8,7 +8,8 @@ from eventstore import Batch, NewEvent, UnknownSchema
 from tests.unit.workflows.toys import CODEC, Order, do, service_of
 from workflows.saga import Saga, journal
 from workflows.saga.codec import EventCodec
-from workflows.saga.state import catch_up, read_state, summarise
+from workflows.saga.state import catch_up, read_state
+from workflows.saga.summary import summarise
 from workflows.saga.testing import MemoryService
 
 OLD = [
