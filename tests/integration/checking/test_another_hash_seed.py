@@ -40,11 +40,11 @@ def test_the_second_pass_finds_what_depends_on_the_order_of_a_set(database: Data
     settings["SAGA_DATABASE_URL"] = database.url
 
     first_pass = run([sys.executable, "-m", "app.checking"], **settings)
-    both, for_people = run(command("check", "--json"), **settings), run(command("check"), **settings)
+    both = run(command("check", "--json"), **settings)
 
     alone = json.loads(first_pass.stdout.splitlines()[-1])["report"]
     assert (alone["ok"], alone["replayed"], alone["findings"]) == (True, 1, [])
-    assert (both.returncode, for_people.returncode) == (1, 1), both.stderr + for_people.stderr
+    assert both.returncode == 1, both.stdout + both.stderr
     report = json.loads(both.stdout)
     [finding] = report["findings"]
     assert not report["ok"]
@@ -52,5 +52,3 @@ def test_the_second_pass_finds_what_depends_on_the_order_of_a_set(database: Data
     assert finding["recorded"].startswith("OpenAccount")
     assert finding["asked"].startswith("OpenAccount")
     assert finding["recorded"] != finding["asked"]
-    assert saga in for_people.stdout
-    assert "1 found" in for_people.stdout
