@@ -1,5 +1,5 @@
 # make run    start everything and run the demonstration
-# make test   all checks, then all tests
+# make test   all checks, then all tests, file by file in TEST_PROCESSES processes
 # make check  style, types, import directions, sizes
 # make fmt    format the sources
 # make simulate  a million random schedules of the saga kernel; SIMULATE_SEEDS=5000 for fewer
@@ -15,6 +15,7 @@ INSTALLED := .venv/.installed
 SOURCES := app workflows domain eventstore
 FILE_LINES_MAX := 400
 SIMULATE_SEEDS ?= 1000000
+# Most tests wait for processes that they start, so there may be more than processors.
 TEST_PROCESSES ?= 4
 
 .PHONY: run test check fmt golden northwind simulate setup sizes
