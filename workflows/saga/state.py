@@ -1,16 +1,19 @@
 """The fold of a journal: the only place that knows what a status means."""
 
-from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, cast
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from domain import Event
 from eventstore import EventStore, RecordedEvent
+from eventstore.snapshots import Snapshot
 from workflows.saga import journal
 from workflows.saga.codec import EventCodec
 from workflows.saga.journal import Cause
+from workflows.saga.shapes import ENTRIES_BETWEEN, journal_shape
 from workflows.saga.step_state import StepState, evolve_step, later, step_order, take_news
 
 SagaStatus = Literal[
@@ -120,7 +123,7 @@ class SagaState(SagaSummary):
     final: bool = False
     signals: list[Signal] = field(default_factory=list)
     signal_data: dict[str, tuple[str, Any]] = field(default_factory=dict)
-    signal_times: deque[datetime] = field(default_factory=lambda: deque(maxlen=SIGNAL_TIMES_KEPT))
+    signal_times: list[datetime] = field(default_factory=list)
     requested: journal.CompensationRequested | None = None
     abandoned: journal.SagaAbandoned | None = None
     execution: str | None = None
@@ -229,7 +232,7 @@ class SagaState(SagaSummary):
             case journal.SignalReceived(signal=name, id=signal_id, data=data):
                 self.signals.append(Signal(name, signal_id, data, at))
                 self.signal_data[signal_id] = (name, data)
-                self.signal_times.append(at)
+                self.signal_times = [*self.signal_times, at][-SIGNAL_TIMES_KEPT:]
             case journal.StepSucceeded(signal=taken) if taken is not None:
                 self.signals = [signal for signal in self.signals if signal.id != taken]
 
@@ -294,9 +297,30 @@ def fold(
     return state
 
 
-async def read_state(store: EventStore, codec: EventCodec, saga_id: str) -> SagaState | None:
-    """The saga as its journal has it now; None when there is no such saga."""
-    return fold(codec, [event async for event in store.read_stream(journal.journal_stream(saga_id))])
+async def read_state(
+    store: EventStore, codec: EventCodec, saga_id: str, *, to: int | None = None
+) -> SagaState | None:
+    """The saga as its journal has it now, or had it at version `to`; None when there is no such saga."""
+    stream, shape = journal.journal_stream(saga_id), journal_shape(SagaState)
+    state, known = None, 0
+    async for each in store.snapshots.read(stream, shape.fingerprint, to=to):
+        if isinstance(each, Snapshot):
+            try:
+                state, known = shape.load(each.state), each.version
+            except ValidationError:  # whoever wrote it: the journal says what is so
+                return fold(codec, [event async for event in store.read_stream(stream, to=to)])
+        else:
+            state = fold(codec, [each], state)
+    if state is not None and to is None and _is_due(state, known):
+        store.snapshots.offer(stream, shape.fingerprint, lambda: (state.version, shape.dump(state)))
+    return state
+
+
+def _is_due(state: SagaState, known: int) -> bool:
+    """Whether the state is to be kept, when that at version `known` is. The larger it is the more seldom."""
+    size = len(state.steps) + len(state.behind) + len(state.signal_data) + len(state.values)
+    began_anew = state.began_at_version > max(known, 1)
+    return state.version - known >= max(1 if began_anew else ENTRIES_BETWEEN, size // 4)
 
 
 async def catch_up(store: EventStore, codec: EventCodec, state: SagaState) -> list[Event]:

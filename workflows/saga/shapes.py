@@ -1,0 +1,64 @@
+"""How folded states are kept in snapshots: as which JSON, and under the fingerprint of which code."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any, Final, Generic, TypeVar
+
+import orjson
+from pydantic import TypeAdapter
+
+from domain.catalog import AnyDecider
+
+S = TypeVar("S")
+
+ENTRIES_BETWEEN: Final = 100
+"""So many entries of a journal are read before its fold is kept; when the saga has begun anew, at once."""
+FOLDED_BY: Final = ("journal.py", "state.py", "step_state.py")
+"""The code that folds journals."""
+
+
+@dataclass(frozen=True)
+class Shape(Generic[S]):
+    """States of type `adapter`, kept under `fingerprint`."""
+
+    adapter: TypeAdapter[S]
+    fingerprint: str
+
+    @classmethod
+    def of(cls, state: type[S], *folded_by: Any) -> "Shape[S]":
+        """The fingerprint is that of the state's schema and of `folded_by`, JSON that tells one fold from
+        another."""
+        adapter = TypeAdapter(state)
+        parts = [adapter.json_schema(mode=mode) for mode in ("validation", "serialization")]
+        text = orjson.dumps([*parts, *folded_by], option=orjson.OPT_SORT_KEYS)
+        return cls(adapter, sha256(text).hexdigest()[:32])
+
+    def dump(self, state: S) -> bytes:
+        return self.adapter.dump_json(state)
+
+    def load(self, state: Any) -> S:
+        """Raises pydantic.ValidationError."""
+        return self.adapter.validate_python(state)
+
+    def offer(self, state: S, version: int) -> Callable[[], tuple[int, bytes]]:
+        """A state that nobody changes, to be offered to the snapshots."""
+        return lambda: (version, self.dump(state))
+
+
+def shape_of(decider: AnyDecider) -> Shape[Any]:
+    """The shape of an aggregate's state. It is another one when the schema of the state, the decider's
+    `state_version`, or the version of one of its events is another one, or an upcaster has come."""
+    events = sorted((event.__name__, event.schema_version) for event in decider.event_types())
+    initial = decider.initial.model_dump(mode="json")
+    upcasters = sorted((each.type, each.version, sorted(each.into)) for each in decider.upcasters)
+    return Shape.of(type(decider.initial), decider.category, decider.state_version, initial, events, upcasters)
+
+
+@cache
+def journal_shape(state: Any) -> Shape[Any]:
+    """The shape of a folded journal. It is another one with any change of the code that folds."""
+    code = [(files(__package__) / name).read_text(encoding="utf-8") for name in FOLDED_BY]
+    return Shape.of(state, code)
