@@ -33,6 +33,7 @@ from eventstore.projections import ProjectionRunner
 from eventstore.subscriptions import Subscription
 from eventstore.tasks import end
 from workflows.carrier import Carrier
+from workflows.past import Past
 from workflows.saga import CallDefinition, Registry, SagaEngine
 from workflows.saga.codec import EventCodec
 from workflows.saga.commands import CommandHandler
@@ -93,6 +94,7 @@ class Runtime:
     runs: DbosRuns
     supervisor: Supervisor
     reconciler: Reconciler
+    past: Past
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     exit_code: int = 0
     looking_after: list[asyncio.Task[None]] = field(default_factory=list)
@@ -191,12 +193,13 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
         slots=settings.slots,
         polling_interval_seconds=settings.polling_interval_seconds,
     )
+    handler = CommandHandler(store, CATALOG)
     return Runtime(
         settings=settings,
         urls=urls,
         pool=pool,
         store=store,
-        handler=CommandHandler(store, codec),
+        handler=handler,
         engine=engine,
         registry=registry,
         codec=codec,
@@ -207,6 +210,7 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
         runs=runs,
         supervisor=Supervisor(pool, lease, runs, engine),
         reconciler=Reconciler(sagas, runs, engine),
+        past=Past(store, handler),
         stopping=stopping,
     )
 

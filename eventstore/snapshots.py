@@ -121,6 +121,8 @@ class MemorySnapshots:
         return len(stale)
 
 
+# Versions have no gaps, so the limit is the upper bound as well: with two bounds, one of them unknown, the
+# planner expects a handful of rows, and would rather collect and sort them all than walk along the index.
 _READ: Final = f"""
     with snapshot as materialized (
         select version, state from eventstore.snapshots
@@ -130,8 +132,9 @@ _READ: Final = f"""
       left join snapshot as s on true
       left join lateral (
            select * from eventstore.events
-            where stream = %(stream)s and version >= coalesce(s.version, 1) and version <= %(to)s
-            order by version limit %(limit)s) as e on true
+            where stream = %(stream)s and version >= coalesce(s.version, 1)
+            order by version
+            limit greatest(0, least(%(limit)s, %(to)s - coalesce(s.version, 1) + 1))) as e on true
      order by e.version"""
 _KEEP: Final = """
     insert into eventstore.snapshots as kept (stream, fingerprint, version, state)

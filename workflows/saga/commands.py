@@ -13,8 +13,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
-
 from domain import Command, Event, Rejected, State
 from domain.catalog import AnyDecider
 from eventstore import Appended, Batch, EventStore, RecordedEvent, WrongExpectedVersion
@@ -165,18 +163,20 @@ class CommandHandler:
         snapshot."""
         folded, count = known or Folded(decider.initial, 0), 0
         async for recorded in self._events(decider, stream, known, to):
-            if isinstance(recorded, Snapshot):
-                try:
-                    state = self._shape(decider).load(recorded.state)
-                except ValidationError:  # whoever wrote it: the events say what is so
-                    return await self.fold(decider, stream, Folded(decider.initial, 0), to=to)
+            if not isinstance(recorded, Snapshot):
+                folded, count = self.evolved(decider, folded, recorded), count + 1
+            elif (state := self._shape(decider).load(recorded.state)) is not None:
                 folded = Folded(state, recorded.version, recorded.last)
-                continue
-            state = decider.fold(self.codec.decode(recorded), folded.state)
-            folded, count = Folded(state, recorded.version, recorded), count + 1
+            else:  # whoever wrote it: the events say what is so
+                return await self.fold(decider, stream, Folded(decider.initial, 0), to=to)
         if to is None and 0 < decider.snapshot_every <= count:
             self._offer(decider, stream, folded)
         return folded
+
+    def evolved(self, decider: AnyDecider, folded: Folded, recorded: RecordedEvent) -> Folded:
+        """The state after one more event. Raises what the codec does."""
+        state = decider.fold(self.codec.decode(recorded), folded.state)
+        return Folded(state, recorded.version, recorded)
 
     def _events(
         self, decider: AnyDecider, stream: str, known: Folded | None, to: int | None

@@ -5,15 +5,13 @@ from datetime import datetime
 from typing import Any, Final, Literal, cast
 from uuid import UUID
 
-from pydantic import ValidationError
-
 from domain import Event
 from eventstore import EventStore, RecordedEvent
 from eventstore.snapshots import Snapshot
 from workflows.saga import journal
 from workflows.saga.codec import EventCodec
 from workflows.saga.journal import Cause
-from workflows.saga.shapes import ENTRIES_BETWEEN, journal_shape
+from workflows.saga.shapes import is_due, journal_shape
 from workflows.saga.step_state import StepState, evolve_step, later, step_order, take_news
 
 SagaStatus = Literal[
@@ -304,23 +302,15 @@ async def read_state(
     stream, shape = journal.journal_stream(saga_id), journal_shape(SagaState)
     state, known = None, 0
     async for each in store.snapshots.read(stream, shape.fingerprint, to=to):
-        if isinstance(each, Snapshot):
-            try:
-                state, known = shape.load(each.state), each.version
-            except ValidationError:  # whoever wrote it: the journal says what is so
-                return fold(codec, [event async for event in store.read_stream(stream, to=to)])
-        else:
+        if not isinstance(each, Snapshot):
             state = fold(codec, [each], state)
-    if state is not None and to is None and _is_due(state, known):
+        elif (state := shape.load(each.state)) is not None:
+            known = each.version
+        else:  # whoever wrote it: the journal says what is so
+            return fold(codec, [event async for event in store.read_stream(stream, to=to)])
+    if state is not None and to is None and is_due(state, known):
         store.snapshots.offer(stream, shape.fingerprint, lambda: (state.version, shape.dump(state)))
     return state
-
-
-def _is_due(state: SagaState, known: int) -> bool:
-    """Whether the state is to be kept, when that at version `known` is. The larger it is the more seldom."""
-    size = len(state.steps) + len(state.behind) + len(state.signal_data) + len(state.values)
-    began_anew = state.began_at_version > max(known, 1)
-    return state.version - known >= max(1 if began_anew else ENTRIES_BETWEEN, size // 4)
 
 
 async def catch_up(store: EventStore, codec: EventCodec, state: SagaState) -> list[Event]:
