@@ -123,7 +123,7 @@ class Runtime:
 
     async def discard_stale_snapshots(self) -> None:
         """Forget those that this code cannot use. Other code may: they are not forgotten at once."""
-        shapes = [journal_shape(SagaState), *map(shape_of, self.catalog.deciders.values())]
+        shapes = [journal_shape(SagaState), *map(shape_of, self.codec.catalog.deciders.values())]
         fingerprints = {shape.fingerprint for shape in shapes}
         await self.store.snapshots.discard_stale(fingerprints, SNAPSHOTS_STALE_AFTER)
 
@@ -193,7 +193,7 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
         slots=settings.slots,
         polling_interval_seconds=settings.polling_interval_seconds,
     )
-    handler = CommandHandler(store, CATALOG)
+    handler = CommandHandler(store, codec)
     return Runtime(
         settings=settings,
         urls=urls,

@@ -107,7 +107,7 @@ class Past:
 
         Raises UnknownName, NotReached, NotThereYet.
         """
-        decider = self.handler.catalog.decider(category)
+        decider = self.handler.codec.catalog.decider(category)
         stream = decider.stream(key)
         event = await self._event_at(stream, moment)
         if event is None and (first := await _first(self.store.read_stream(stream, limit=1))) is not None:
@@ -139,7 +139,7 @@ class Past:
     ) -> tuple[list[Change], int | None]:
         """A page of what happened to the aggregate, from version `start` on or back from it, and the version
         at which the next page starts; no changes when it never had an event. Raises UnknownName."""
-        decider = self.handler.catalog.decider(category)
+        decider = self.handler.codec.catalog.decider(category)
         stream = decider.stream(key)
         after, to = (0, start) if backwards else ((start or 1) - 1, None)
         read = self.store.read_stream(stream, after=after, to=to, limit=limit + 1, backwards=backwards)
@@ -174,7 +174,7 @@ class Past:
         entry = await self._last(stream, position=at)
         if entry is None:
             raise NotThereYet(stream, first)
-        state = await read_state(self.store, saga_id, to=entry.version)
+        state = await read_state(self.store, self.handler.codec, saga_id, to=entry.version)
         assert state is not None, "its journal has an entry"
         streams, all_touched = await self._touched(entry)
         aggregates = [await self._aggregate_at(each, at) for each in streams]
@@ -209,7 +209,7 @@ class Past:
 
     async def _aggregate_at(self, stream: str, position: int) -> Touched:
         try:
-            decider = self.handler.catalog.decider(stream.partition("-")[0])
+            decider = self.handler.codec.catalog.decider(stream.partition("-")[0])
         except UnknownName:
             return Touched(stream, None)
         return Touched(stream, await self._fold(decider, stream, await self._last(stream, position=position)))

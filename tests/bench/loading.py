@@ -2,7 +2,7 @@
 
 python -m tests.bench.loading [--events 10000] [--reads 200]
 
-Also the size of the journal of a small saga and of its fold. On a Postgres of its own, which is gone afterwards.
+Also the size of the journal of a small saga and of its fold. On a Postgres of its own, gone afterwards.
 """
 
 import argparse
@@ -25,8 +25,8 @@ from tests.conftest import temporary_server
 from tests.integration.eventstore.stores import open_store
 from tests.unit.workflows.shop import dollars, stocked_shop
 from workflows.past import Moment, Past
+from workflows.saga.codec import EventCodec
 from workflows.saga.commands import CommandHandler, Folded
-from workflows.saga.journal import encode
 from workflows.saga.shapes import journal_shape
 from workflows.saga.state import SagaState, read_state
 from workflows.transfer_funds import TransferFunds
@@ -37,13 +37,13 @@ SHORT = 10
 Read = Callable[[], Awaitable[Folded]]
 
 
-async def fill(store: PostgresEventStore, key: str, count: int) -> None:
+async def fill(store: PostgresEventStore, codec: EventCodec, key: str, count: int) -> None:
     """An account with so many events."""
     opened = AccountOpened(account_id=key, currency="USD")
     paid = MoneyDeposited(account_id=key, money=Money(amount=1, currency="USD"))
     events = [opened, *[paid] * (count - 1)]
     for first in range(0, count, APPEND_EVENTS):
-        new = [encode(event, {"actor": "bench"}) for event in events[first : first + APPEND_EVENTS]]
+        new = [codec.encode(event, {"actor": "bench"}) for event in events[first : first + APPEND_EVENTS]]
         await store.append([Batch(f"account-{key}", first, new)])
 
 
@@ -62,9 +62,9 @@ async def measure(url: str, events: int, reads: int) -> dict[str, float]:
         keeping = asyncio.create_task(store.snapshots.run())
         await asyncio.sleep(0)
         never = replace(account, snapshot_every=0)
-        cold = CommandHandler(store, Catalog([account]))
+        cold = CommandHandler(store, EventCodec(Catalog([account])))
         for key, count in (("short", SHORT), ("long", events)):
-            await fill(store, key, count)
+            await fill(store, cold.codec, key, count)
             await cold.load("account", key)  # which keeps the long one
         await store.snapshots.settled()
         past = Past(store, cold)
@@ -91,7 +91,7 @@ async def sizes() -> dict[str, int]:
     transfer = TransferFunds(source="ana", target="shop", money=dollars(5_000))
     await service.run_saga("transfer-funds", transfer)
     journal = await service.stream("saga-s1")
-    state = await read_state(service.store, "s1")
+    state = await read_state(service.store, service.codec, "s1")
     assert state is not None
     return {
         "journal": sum(len(json.dumps(event.data)) for event in journal),

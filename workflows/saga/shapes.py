@@ -58,7 +58,9 @@ def shape_of(decider: AnyDecider) -> Shape[Any]:
     events = sorted((event.__name__, event.schema_version) for event in decider.event_types())
     initial = decider.initial.model_dump(mode="json")
     upcasters = sorted((each.type, each.version, sorted(each.into)) for each in decider.upcasters)
-    return Shape.of(type(decider.initial), decider.category, decider.state_version, initial, events, upcasters)
+    return Shape.of(
+        type(decider.initial), decider.category, decider.state_version, initial, events, upcasters
+    )
 
 
 @cache

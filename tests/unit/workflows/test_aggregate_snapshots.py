@@ -9,13 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain import Catalog, Command, State
+from domain import Catalog, Command, State, Upcaster
 from domain.aggregates import CATALOG
 from domain.catalog import AnyDecider
 from eventstore import Appended, RecordedEvent
 from eventstore.memory import MemoryEventStore
 from tests.unit.domain.strategies import COMMANDS
 from tests.unit.workflows.toys import TALLIES, Do, Done, Tally
+from workflows.saga import Registry
+from workflows.saga.check import Check
+from workflows.saga.codec import EventCodec
 from workflows.saga.commands import CommandHandler, Decision, Folded
 from workflows.saga.shapes import shape_of
 
@@ -29,6 +32,10 @@ class CountingStore(MemoryEventStore):
         async for event in super().read_stream(stream, **options):
             self.read += 1
             yield event
+
+
+def handler_of(store: MemoryEventStore, decider: AnyDecider) -> CommandHandler:
+    return CommandHandler(store, EventCodec(Catalog([decider])))
 
 
 def with_snapshots(decider: AnyDecider, every: int, **more: Any) -> AnyDecider:
@@ -54,7 +61,7 @@ class Nothing(Exception):
 
 async def cold(store: MemoryEventStore, decider: AnyDecider, key: str, to: int | None = None) -> Folded:
     """What a process reads that has just started."""
-    return await CommandHandler(store, Catalog([decider])).fold(decider, decider.stream(key), to=to)
+    return await handler_of(store, decider).fold(decider, decider.stream(key), to=to)
 
 
 def exactly(folded: Folded) -> tuple[State, str, int, RecordedEvent | None]:
@@ -72,7 +79,7 @@ def test_the_state_is_the_same_at_every_version(decider: AnyDecider, data: st.Da
     async def compare() -> None:
         store = MemoryEventStore()
         keeping, never = with_snapshots(decider, every), with_snapshots(decider, 0)
-        handler = CommandHandler(store, Catalog([keeping]))
+        handler = handler_of(store, keeping)
         for command in commands:
             await send(handler, command)
             stream = decider.stream(decider.key(command))
@@ -87,7 +94,7 @@ def test_the_state_is_the_same_at_every_version(decider: AnyDecider, data: st.Da
 
 async def test_a_process_that_starts_reads_few_events() -> None:
     store, decider = CountingStore(), with_snapshots(TALLY, 10)
-    handler = CommandHandler(store, Catalog([decider]))
+    handler = handler_of(store, decider)
     await send(handler, *[Do(tally="a") for _ in range(95)])
     store.read = 0
 
@@ -99,7 +106,7 @@ async def test_a_process_that_starts_reads_few_events() -> None:
 
 async def test_a_cold_read_that_was_long_is_the_last_long_one() -> None:
     store = CountingStore()
-    await send(CommandHandler(store, Catalog([with_snapshots(TALLY, 0)])), *[Do(tally="a")] * 50)
+    await send(handler_of(store, with_snapshots(TALLY, 0)), *[Do(tally="a")] * 50)
     store.read = 0
 
     for _ in range(2):
@@ -110,7 +117,7 @@ async def test_a_cold_read_that_was_long_is_the_last_long_one() -> None:
 
 async def test_another_state_version_does_not_see_what_the_old_evolve_made() -> None:
     store, old = MemoryEventStore(), with_snapshots(TALLY, 1)
-    await send(CommandHandler(store, Catalog([old])), Do(tally="a"), Do(tally="a"))
+    await send(handler_of(store, old), Do(tally="a"), Do(tally="a"))
 
     def doubly(tally: Tally, event: Any) -> Tally:
         return Tally(count=tally.count + (2 if isinstance(event, Done) else -2))
@@ -120,6 +127,25 @@ async def test_another_state_version_does_not_see_what_the_old_evolve_made() -> 
 
     assert (unnoticed.state, noticed.state) == (Tally(count=2), Tally(count=4))
     assert (await cold(store, old, "a")).state == Tally(count=2)
+
+
+async def test_a_check_finds_a_state_version_that_was_not_raised() -> None:
+    store, old = MemoryEventStore(), with_snapshots(TALLY, 2)
+    await send(handler_of(store, old), *[Do(tally="a")] * 5)
+
+    async def findings(decider: AnyDecider) -> list[str]:
+        report = await Check(store, EventCodec(Catalog([decider])), Registry([])).run()
+        return [finding.detail for finding in report.findings if finding.kind == "snapshot"]
+
+    def doubly(tally: Tally, event: Any) -> Tally:
+        return Tally(count=tally.count + (2 if isinstance(event, Done) else -2))
+
+    [finding] = await findings(replace(old, evolve=doubly))
+
+    assert finding.startswith("the snapshot of tally-a at version 4")
+    assert "raise the state_version" in finding
+    assert await findings(old) == []
+    assert await findings(replace(old, evolve=doubly, state_version=2)) == []
 
 
 def test_a_fingerprint_tells_schemas_and_versions_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,13 +159,15 @@ def test_a_fingerprint_tells_schemas_and_versions_apart(monkeypatch: pytest.Monk
     assert shape_of(replace(TALLY, initial=Tally())).fingerprint != known
     assert shape_of(replace(TALLY, initial=type(TALLY.initial)(count=1))).fingerprint != known
     assert shape_of(replace(TALLY, state_version=2)).fingerprint != known
+    again = Upcaster("Done", 1, {"Done": 2}, lambda data: [("Done", data)])
+    assert shape_of(replace(TALLY, upcasters=(again,))).fingerprint != known
     monkeypatch.setattr(Done, "schema_version", 2)
     assert shape_of(TALLY).fingerprint != known
 
 
 async def test_what_no_state_can_be_made_of_is_passed_over() -> None:
     store, decider = MemoryEventStore(), with_snapshots(TALLY, 5)
-    await send(CommandHandler(store, Catalog([decider])), *[Do(tally="a")] * 3)
+    await send(handler_of(store, decider), *[Do(tally="a")] * 3)
 
     store.snapshots.offer("tally-a", shape_of(decider).fingerprint, lambda: (3, b'{"count": "many"}'))
 
@@ -156,7 +184,7 @@ async def test_commands_go_on_while_snapshots_are_deleted() -> None:
 
     deleting = asyncio.create_task(keep_deleting())
     for _ in range(5):
-        handlers = [CommandHandler(store, Catalog([decider])) for _ in range(4)]
+        handlers = [handler_of(store, decider) for _ in range(4)]
         await asyncio.gather(*(send(handler, *[Do(tally="a")] * 5) for handler in handlers))
     deleting.cancel()
 

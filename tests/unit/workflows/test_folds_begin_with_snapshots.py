@@ -5,7 +5,7 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from tests.unit.workflows.toys import Order, do, service_of
+from tests.unit.workflows.toys import TALLIES, Order, do, service_of
 from workflows.saga import Saga, SagaDefinition
 from workflows.saga.errors import SignalConflict
 from workflows.saga.journal import journal_stream
@@ -19,7 +19,7 @@ SHAPE = journal_shape(SagaState)
 
 async def keep(service: MemoryService, saga_id: str = "s1") -> None:
     """A snapshot of the saga as it is."""
-    state = await read_state(service.store, saga_id)
+    state = await read_state(service.store, service.codec, saga_id)
     assert state is not None
     dump = SHAPE.offer(state, state.version)
     service.store.snapshots.offer(journal_stream(saga_id), SHAPE.fingerprint, dump)
@@ -33,9 +33,8 @@ async def wait_for_word(saga: Saga, order: Order) -> None:
 
 
 def waiting() -> MemoryService:
-    service = service_of(wait_for_word)
     sagas = [SagaDefinition("saga", wait_for_word, Order, signals={"word": Order})]
-    return MemoryService(service._catalog, sagas)
+    return MemoryService(TALLIES, sagas)
 
 
 async def test_a_signal_that_was_taken_before_the_saga_began_anew_is_known() -> None:
@@ -56,16 +55,16 @@ async def test_a_signal_that_was_taken_before_the_saga_began_anew_is_known() -> 
 async def test_what_no_state_can_be_made_of_is_passed_over() -> None:
     service = waiting()
     await service.engine.start("saga", Order(), saga_id="s1")
-    whole = await read_state(service.store, "s1")
+    whole = await read_state(service.store, service.codec, "s1")
     service.store.snapshots.offer(STREAM, SHAPE.fingerprint, lambda: (1, b'{"saga_id": 7}'))
 
-    assert await read_state(service.store, "s1") == whole
+    assert await read_state(service.store, service.codec, "s1") == whole
 
 
 async def test_a_fold_of_other_code_is_not_read() -> None:
     service = service_of(lambda saga, _order: do(saga, "a"))
     await service.run_saga("saga", Order())
-    whole = await read_state(service.store, "s1")
+    whole = await read_state(service.store, service.codec, "s1")
     assert whole is not None
     forged = orjson.loads(SHAPE.dump(whole)) | {"status": "abandoned"}
     other = journal_shape(type("Other", (SagaState,), {}))
@@ -73,7 +72,7 @@ async def test_a_fold_of_other_code_is_not_read() -> None:
     service.store.snapshots.offer(STREAM, other.fingerprint, lambda: (whole.version, orjson.dumps(forged)))
 
     assert other.fingerprint != SHAPE.fingerprint
-    assert await read_state(service.store, "s1") == whole
+    assert await read_state(service.store, service.codec, "s1") == whole
 
 
 async def test_the_state_as_of_a_version_takes_no_later_snapshot() -> None:
@@ -81,7 +80,7 @@ async def test_the_state_as_of_a_version_takes_no_later_snapshot() -> None:
     await service.run_saga("saga", Order())
     await keep(service)
 
-    first = await read_state(service.store, "s1", to=1)
+    first = await read_state(service.store, service.codec, "s1", to=1)
 
     assert first is not None
     assert (first.version, first.status) == (1, "queued")

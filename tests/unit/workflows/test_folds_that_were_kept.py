@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from eventstore import RecordedEvent
 from tests.simulation.schedule import Schedule
+from workflows.saga.codec import EventCodec
 from workflows.saga.shapes import journal_shape
 from workflows.saga.state import SagaState, fold
 from workflows.saga.view import view
@@ -17,16 +18,19 @@ from workflows.saga.view import view
 SHAPE = journal_shape(SagaState)
 
 
-def journals_of(seed: int) -> list[list[RecordedEvent]]:
+def journals_of(seed: int) -> tuple[EventCodec, list[list[RecordedEvent]]]:
     """The journals of a random schedule: every kind of entry, faults and operators included."""
     schedule = Schedule(seed)
     schedule.run()
-    return [schedule.store.events(f"saga-{saga_id}") for saga_id in schedule.witness.states]
+    journals = [schedule.store.events(f"saga-{saga_id}") for saga_id in schedule.witness.states]
+    return schedule.codec, journals
 
 
 def kept_and_read(state: SagaState | None) -> SagaState:
     assert state is not None
-    return SHAPE.load(orjson.loads(SHAPE.dump(state)))
+    kept = SHAPE.load(orjson.loads(SHAPE.dump(state)))
+    assert kept is not None
+    return kept
 
 
 def exactly(value: Any) -> Any:
@@ -44,13 +48,14 @@ def exactly(value: Any) -> Any:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6))
 def test_from_every_version_on(seed: int) -> None:
-    for journal in journals_of(seed):
-        whole = fold(journal)
+    codec, journals = journals_of(seed)
+    for journal in journals:
+        whole = fold(codec, journal)
         for version in range(1, len(journal) + 1):
-            kept = kept_and_read(fold(journal[:version]))
-            assert exactly(kept) == exactly(fold(journal[:version]))
+            kept = kept_and_read(fold(codec, journal[:version]))
+            assert exactly(kept) == exactly(fold(codec, journal[:version]))
 
-            again = fold(journal[version:], kept)
+            again = fold(codec, journal[version:], kept)
 
             assert again is not None
             assert whole is not None
@@ -60,6 +65,6 @@ def test_from_every_version_on(seed: int) -> None:
 
 def test_the_schedules_have_what_a_fold_must_not_forget() -> None:
     """Or the test above could not fail."""
-    types = {event.type for seed in range(40) for journal in journals_of(seed) for event in journal}
+    types = {event.type for seed in range(40) for journal in journals_of(seed)[1] for event in journal}
 
     assert {"Continued", "SignalReceived", "ChildEnded", "StepSkipped", "ValueRecorded"} <= types

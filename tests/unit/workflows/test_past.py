@@ -7,13 +7,14 @@ from tests.unit.workflows.toys import TALLIES, Do, Order, counts, do, refusing, 
 from workflows import past as module
 from workflows.past import NotReached, NotThereYet, Past, SagaThen
 from workflows.saga import NOTHING, Saga
+from workflows.saga.codec import EventCodec
 from workflows.saga.commands import CommandHandler
 from workflows.saga.errors import SagaNotFound
 from workflows.saga.testing import MemoryService
 
 
 def past_of(service: MemoryService, catalog: Catalog = TALLIES) -> Past:
-    return Past(service.store, CommandHandler(service.store, catalog))
+    return Past(service.store, CommandHandler(service.store, EventCodec(catalog)))
 
 
 def tallies(then: SagaThen) -> dict[str, int]:
