@@ -26,6 +26,7 @@ from eventstore import (
     UnsafeReader,
     WrongExpectedVersion,
 )
+from workflows.past import NotReached, NotThereYet
 from workflows.saga.commands import Contention
 from workflows.saga.errors import (
     CannotCompensate,
@@ -136,6 +137,8 @@ FAMILIES: Final[Mapping[type[Exception], Family]] = {
     UnknownSchema: Family(503, "unknown-schema", "This server's code does not know what is stored"),
     UnknownName: Family(404, "unknown-name", "No aggregate or command has this name"),
     NotFound: Family(404, "not-found", "There is no such thing"),
+    NotThereYet: Family(404, "not-there-yet", "It was not there yet at that moment"),
+    NotReached: Family(409, "not-reached", "The log has not come that far"),
     VersionMismatch: Family(412, "version-mismatch", "The aggregate is at another version"),
     SagaMoved: Family(412, "version-mismatch", "The saga is at another version"),
     SignalTooLarge: Family(413, "too-large", "The signal is too large"),
@@ -197,6 +200,8 @@ def _members(error: Exception) -> dict[str, Any]:  # noqa: PLR0911 - one a famil
             return {"current_version": error.current_version}
         case SagaMoved():
             return {"current_version": error.version}
+        case NotReached() | NotThereYet():
+            return error.known
         case NotReady():
             return {"checks": error.checks}
         case InvalidRequest():

@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ from eventstore.projections import ProjectionRunner
 from eventstore.subscriptions import Subscription
 from eventstore.tasks import end
 from workflows.carrier import Carrier
+from workflows.past import Past
 from workflows.saga import CallDefinition, Registry, SagaEngine
 from workflows.saga.codec import EventCodec
 from workflows.saga.commands import CommandHandler
@@ -39,7 +41,9 @@ from workflows.saga.dbos_runs import DbosRuns
 from workflows.saga.patience import PatientStore
 from workflows.saga.runner import Runner
 from workflows.saga.scheduled_start import start_scheduled
+from workflows.saga.shapes import journal_shape, shape_of
 from workflows.saga.starter import Starter
+from workflows.saga.state import SagaState
 from workflows.sagas import SAGAS
 from workflows.supplier import Supplier
 
@@ -47,6 +51,9 @@ STOP_SECONDS: Final = 5.0
 """How long runs that are under way may take to come to their next append."""
 APPENDS_SECONDS: Final = 1.0
 """How long appends may still take when all that asks for them has ended or was cut."""
+SNAPSHOTS_STALE_AFTER: Final = timedelta(days=1)
+"""How long snapshots are left that this code cannot use: a process of the version before may."""
+SNAPSHOTS_SCAN_SECONDS: Final = 3600.0
 EXIT_RESTART: Final = 75
 """EX_TEMPFAIL: the lease was lost; whoever supervises this process should start it again."""
 
@@ -87,6 +94,7 @@ class Runtime:
     runs: DbosRuns
     supervisor: Supervisor
     reconciler: Reconciler
+    past: Past
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     exit_code: int = 0
     looking_after: list[asyncio.Task[None]] = field(default_factory=list)
@@ -109,7 +117,15 @@ class Runtime:
     def lagging(self) -> dict[str, str]:
         """Followers of the log that cannot go on. One is no reason to take every server out of service."""
         followers: list[Follower] = [self.projection, *self.subscriptions]
-        return {follower.name: follower.trouble for follower in followers if follower.trouble}
+        troubles = {follower.name: follower.trouble for follower in followers}
+        troubles["snapshots"] = self.store.snapshots.trouble
+        return {name: trouble for name, trouble in troubles.items() if trouble}
+
+    async def discard_stale_snapshots(self) -> None:
+        """Forget those that this code cannot use. Other code may: they are not forgotten at once."""
+        shapes = [journal_shape(SagaState), *map(shape_of, self.codec.catalog.deciders.values())]
+        fingerprints = {shape.fingerprint for shape in shapes}
+        await self.store.snapshots.discard_stale(fingerprints, SNAPSHOTS_STALE_AFTER)
 
     async def end_runs(self) -> None:
         """Take no more runs, and let those under way come to their next append, where the flag ends them.
@@ -180,12 +196,13 @@ async def _build(
         slots=settings.slots,
         polling_interval_seconds=settings.polling_interval_seconds,
     )
+    handler = CommandHandler(store, codec)
     return Runtime(
         settings=settings,
         urls=urls,
         pool=pool,
         store=store,
-        handler=CommandHandler(store, codec),
+        handler=handler,
         engine=engine,
         registry=registry,
         codec=codec,
@@ -196,6 +213,7 @@ async def _build(
         runs=runs,
         supervisor=Supervisor(pool, lease, runs, engine),
         reconciler=Reconciler(sagas, runs, engine),
+        past=Past(store, handler),
         stopping=stopping,
     )
 
@@ -234,6 +252,7 @@ def _sandbox_url(settings: Settings, name: str) -> str:
 async def _start(stack: AsyncExitStack, runtime: Runtime) -> None:
     """Start what runs in the background. Order of the end: supervisor, stopping flag, DBOS, lease."""
     _in_background(stack, _keep_lease(runtime))
+    _in_background(stack, runtime.store.snapshots.run())
     _in_background(stack, runtime.projection.run())
     for subscription in runtime.subscriptions:
         await subscription.begin()  # before this server is ready: what happens then is not missed
@@ -246,6 +265,7 @@ async def _start(stack: AsyncExitStack, runtime: Runtime) -> None:
         periodically("orphans", supervising.ORPHAN_SCAN_SECONDS, supervisor.resume_orphans),
         periodically("strays", supervising.ORPHAN_SCAN_SECONDS, supervisor.resume_strays),
         periodically("reconciler", reconciling.SCAN_SECONDS, runtime.reconciler.scan),
+        periodically("stale snapshots", SNAPSHOTS_SCAN_SECONDS, runtime.discard_stale_snapshots),
     ):
         runtime.looking_after.append(_in_background(stack, work))
 

@@ -4,6 +4,7 @@ log, page by page        every event, entry and stored compensation is upcast an
   SagaRequested          the journal of that saga is read
     open                 its function runs against the journal, to the first thing that is not recorded
     open, can be undone  every compensation that is stored is decoded
+  first of an aggregate  a state of it that is kept must be the fold of its events
 What the code asks for must not depend on the hashes of strings: who calls this does so twice, in processes
 with other hash seeds.
 """
@@ -16,10 +17,12 @@ from typing import Any, Final, Literal, NoReturn
 from pydantic import ValidationError
 
 from domain import Event, Rejected
+from domain.catalog import AnyDecider
 from eventstore import Appended, EventStore, RecordedEvent
+from eventstore.snapshots import Snapshot
 from workflows.saga import journal
 from workflows.saga.codec import EventCodec
-from workflows.saga.commands import CommandHandler
+from workflows.saga.commands import CommandHandler, Folded
 from workflows.saga.definition import Registry
 from workflows.saga.errors import (
     Broken,
@@ -33,6 +36,7 @@ from workflows.saga.errors import (
 from workflows.saga.execution import Execution, bounded, describe
 from workflows.saga.operations import blocks
 from workflows.saga.runner import Runner
+from workflows.saga.shapes import Shape, shape_of
 from workflows.saga.state import SagaState, read_state
 from workflows.saga.step_state import StepState
 from workflows.saga.stored import UNREADABLE, Census, Stored
@@ -42,8 +46,12 @@ FINDINGS_MAX: Final = 1_000
 """As many are told one by one; the others are counted."""
 FUNCTION_SECONDS_MAX: Final = 30.0
 PROGRESS_EVENTS: Final = 500
+SNAPSHOTS_MAX: Final = 1_000
+"""So many snapshots are compared: if one `evolve` has changed, most of its aggregates show it."""
 
-Kind = Literal["definition", "input", "step", "signal", "raised", "compensation", "event", "journal"]
+Kind = Literal[
+    "definition", "input", "step", "signal", "raised", "compensation", "event", "journal", "snapshot"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,7 @@ class Report:
     replayed: int = 0
     compensations: int = 0
     stored: list[Stored] = field(default_factory=list)
+    snapshots: int = 0
     findings: list[Finding] = field(default_factory=list)
     left_out: int = 0
 
@@ -123,6 +132,7 @@ class Check:
     registry: Registry
     report: Report = field(default_factory=Report)
     _unread: dict[tuple[str, int], Finding] = field(default_factory=dict)
+    _shapes: dict[str, Shape[Any]] = field(default_factory=dict)
     _census: Census = field(init=False)
 
     def __post_init__(self) -> None:
@@ -151,6 +161,33 @@ class Check:
             self._note_unread("journal" if of_saga else "event", event, error)
         if of_saga and journal.SagaRequested.__name__ in self.codec.names(event):
             await self._check_saga(saga_id)
+        elif event.version == 1 and category in self.codec.catalog.deciders:
+            await self._check_snapshot(self.codec.catalog.decider(category), event.stream)
+
+    async def _check_snapshot(self, decider: AnyDecider, stream: str) -> None:
+        if self.report.snapshots >= SNAPSHOTS_MAX or not decider.snapshot_every:
+            return
+        shape = self._shape(decider)
+        kept = await anext(self.store.snapshots.read(stream, shape.fingerprint), None)
+        if not isinstance(kept, Snapshot):
+            return
+        self.report.snapshots += 1
+        handler = CommandHandler(self.store, self.codec)
+        try:
+            folded = await handler.fold(decider, stream, Folded(decider.initial, 0), to=kept.version)
+        except UNREADABLE:
+            return  # told of as an event that cannot be read
+        if shape.load(kept.state) != folded.state:
+            detail = (
+                f"the snapshot of {stream} at version {kept.version} is not what its events make now: "
+                f"raise the state_version of the decider of {decider.category}"
+            )
+            self.report.add(Finding("snapshot", detail, recorded=bounded(str(kept.state))))
+
+    def _shape(self, decider: AnyDecider) -> Shape[Any]:
+        if decider.category not in self._shapes:
+            self._shapes[decider.category] = shape_of(decider)
+        return self._shapes[decider.category]
 
     def _note_unread(self, kind: Kind, event: RecordedEvent, error: Exception) -> None:
         """One finding for each schema version of a type: there may be millions of one."""

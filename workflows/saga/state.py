@@ -1,6 +1,5 @@
 """The fold of a whole journal: a saga with its steps, and what follows for them."""
 
-from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, cast
@@ -8,8 +7,10 @@ from uuid import UUID
 
 from domain import Event
 from eventstore import EventStore, RecordedEvent
+from eventstore.snapshots import Snapshot
 from workflows.saga import journal
 from workflows.saga.codec import EventCodec
+from workflows.saga.shapes import is_due, journal_shape
 from workflows.saga.step_state import StepState, evolve_step, step_order, take_news
 from workflows.saga.summary import SagaSummary, identity
 
@@ -46,7 +47,7 @@ class SagaState(SagaSummary):
     final: bool = False
     signals: list[Signal] = field(default_factory=list)
     signal_data: dict[str, tuple[str, Any]] = field(default_factory=dict)
-    signal_times: deque[datetime] = field(default_factory=lambda: deque(maxlen=SIGNAL_TIMES_KEPT))
+    signal_times: list[datetime] = field(default_factory=list)
     requested: journal.CompensationRequested | None = None
     abandoned: journal.SagaAbandoned | None = None
     execution: str | None = None
@@ -179,7 +180,7 @@ class SagaState(SagaSummary):
             case journal.SignalReceived(signal=name, id=signal_id, data=data):
                 self.signals.append(Signal(name, signal_id, data, at))
                 self.signal_data[signal_id] = (name, data)
-                self.signal_times.append(at)
+                self.signal_times = [*self.signal_times, at][-SIGNAL_TIMES_KEPT:]
             case journal.StepSucceeded(signal=taken) if taken is not None:
                 self.signals = [signal for signal in self.signals if signal.id != taken]
 
@@ -254,9 +255,22 @@ def _take_in(
     return state, entries
 
 
-async def read_state(store: EventStore, codec: EventCodec, saga_id: str) -> SagaState | None:
-    """The saga as its journal has it now; None when there is no such saga."""
-    return fold(codec, [event async for event in store.read_stream(journal.journal_stream(saga_id))])
+async def read_state(
+    store: EventStore, codec: EventCodec, saga_id: str, *, to: int | None = None
+) -> SagaState | None:
+    """The saga as its journal has it now, or had it at version `to`; None when there is no such saga."""
+    stream, shape = journal.journal_stream(saga_id), journal_shape(SagaState)
+    state, known = None, 0
+    async for each in store.snapshots.read(stream, shape.fingerprint, to=to):
+        if not isinstance(each, Snapshot):
+            state = fold(codec, [each], state)
+        elif (state := shape.load(each.state)) is not None:
+            known = each.version
+        else:  # whoever wrote it: the journal says what is so
+            return fold(codec, [event async for event in store.read_stream(stream, to=to)])
+    if state is not None and to is None and is_due(state, known):
+        store.snapshots.offer(stream, shape.fingerprint, lambda: (state.version, shape.dump(state)))
+    return state
 
 
 async def catch_up(store: EventStore, codec: EventCodec, state: SagaState) -> list[Event]:
