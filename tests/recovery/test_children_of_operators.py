@@ -1,4 +1,4 @@
-"""Children over HTTP: one refused past the pivot is started anew, one that blocks is in the preview."""
+"""Children over HTTP: refused past the pivot one is started anew; what one blocks is in the preview."""
 
 import httpx
 import pytest
@@ -9,16 +9,22 @@ from tests.recovery.shop import saga
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 
+def await_waiting(http: httpx.Client, *family: str) -> None:
+    """Wait until parent and child wait; the child is there when its parent does."""
+    for each in family:
+        await_status(http, each, "waiting")
+
+
 def test_a_retry_past_the_pivot_starts_the_child_anew(scripts: httpx.Client) -> None:
     part = child("part", deposit("again"), wait())
     run_script(scripts, "again", PIVOT, part)
-    await_status(scripts, "part", "waiting")
+    await_waiting(scripts, "again", "part")
     ask(scripts, "part", "compensate").raise_for_status()
     stuck = await_status(scripts, "again", "stuck")["stuck"]
     assert (stuck["reason"], stuck["step"]) == ("rejected-after-pivot", "1")
 
     ask(scripts, "again", "retry").raise_for_status()
-    await_status(scripts, "part:2", "waiting")
+    await_waiting(scripts, "again", "part:2")
     go(scripts, "part:2").raise_for_status()
 
     assert await_status(scripts, "again", "completed")["steps"][0]["saga_id"] == "part:2"
@@ -29,7 +35,7 @@ def test_a_retry_past_the_pivot_starts_the_child_anew(scripts: httpx.Client) -> 
 def test_what_a_child_blocks_is_seen_before_and_force_does_not_pass_it(scripts: httpx.Client) -> None:
     part = child("firm", deposit("firm"), PIVOT, wait())
     run_script(scripts, "blocked", deposit("blocked"), part)
-    await_status(scripts, "firm", "waiting")
+    await_waiting(scripts, "blocked", "firm")
 
     for force in (False, True):
         seen = scripts.post("/sagas/blocked/compensate", json={"preview": True, "force": force}).json()

@@ -63,7 +63,10 @@ def met(scripts: httpx.Client) -> list[str]:
     """Families that wait, of which two members are asked for something at once; they have come to rest."""
     for name in MEETINGS:
         run_script(scripts, name, deposit(name), child(f"{name}-child", deposit(f"{name}-child"), wait()))
-    until(lambda: all(_status(scripts, f"{name}-child") == "waiting" for name in MEETINGS), 120)
+    for suffix in ("", "-child"):  # a parent that waits has started its child
+        until(
+            lambda suffix=suffix: all(_status(scripts, name + suffix) == "waiting" for name in MEETINGS), 120
+        )
     with ThreadPoolExecutor(2) as threads:
         for name in random.sample(MEETINGS, len(MEETINGS)):
             barrier, pair = Barrier(2), PAIRS[kind_of(name)]
