@@ -178,14 +178,15 @@ class PostgresSnapshots:
         limit = self._page_events
         parameters = {"stream": stream, "fingerprint": fingerprint, "to": upper, "limit": limit}
         rows = await self._reader.rows(_READ, parameters, tuple_row)
-        (version, _, *_), count, after = rows[0], 0, 0
-        for _, state, *columns in rows:
-            event = RecordedEvent(*columns) if columns[0] is not None else None
-            if event is None or (count == 0 and version is not None and event.version != version):
-                break  # no events, or none that the snapshot could be of
-            count, after = count + 1, event.version
-            yield event if state is None else Snapshot(version, state, event)
-        if count == limit or (count == 0 and version is not None):
+        version, state, *_ = rows[0]
+        events = [RecordedEvent(*columns) for _, _, *columns in rows if columns[0] is not None]
+        if version is not None and (not events or events[0].version != version):
+            events, limit = [], 0  # it is of more events than there are: from the first one on
+        for place, event in enumerate(events):
+            of_snapshot = version is not None and place == 0
+            yield Snapshot(version, state, event) if of_snapshot else event
+        if len(events) == limit:
+            after = events[-1].version if events else 0
             async for event in self._events.read_stream(stream, after=after, to=upper):
                 yield event
 
@@ -211,6 +212,8 @@ class PostgresSnapshots:
                 self._idle.set()
         finally:
             self._running = False
+            self._waiting.clear()
+            self._idle.set()
 
     async def settled(self) -> None:
         """Wait until all that was offered has been seen to."""

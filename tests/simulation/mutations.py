@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from domain import Event
+from eventstore.snapshots import Dump, MemorySnapshots
 from tests.simulation import rows
 from workflows.saga import calls, children, compensation, journal, operations, runner
 from workflows.saga.errors import Outdated, Superseded
 from workflows.saga.execution import Execution
 from workflows.saga.replay import Replay
 from workflows.saga.runner import Runner
+from workflows.saga.shapes import Shape
 from workflows.saga.state import SagaState, catch_up
 from workflows.saga.step_state import StepState
 from workflows.saga.writer import JournalWriter, Scope
@@ -154,6 +157,21 @@ def a_run_that_is_not_named_goes_on(patch: Patch) -> None:
     patch.setattr(JournalWriter, "_check_fence", check)
 
 
+def a_snapshot_forgets_the_signals_that_were_taken(patch: Patch) -> None:
+    dump = Shape.dump
+    patch.setattr(Shape, "dump", lambda self, state: dump(self, replace(state, signal_data={})))
+
+
+def a_snapshot_says_more_than_it_holds(patch: Patch) -> None:
+    offer = MemorySnapshots.offer
+
+    def one_on(self: MemorySnapshots, stream: str, fingerprint: str, dump: Dump) -> None:
+        version, state = dump()
+        offer(self, stream, fingerprint, lambda: (version + 1, state))
+
+    patch.setattr(MemorySnapshots, "offer", one_on)
+
+
 MUTATIONS: list[Mutation] = [
     the_fence_is_off,
     parked_has_no_guard,
@@ -170,6 +188,8 @@ MUTATIONS: list[Mutation] = [
     a_saga_builds_on_undone_steps,
     an_existing_run_is_not_refused,
     a_run_that_is_not_named_goes_on,
+    a_snapshot_forgets_the_signals_that_were_taken,
+    a_snapshot_says_more_than_it_holds,
 ]
 
 

@@ -96,6 +96,17 @@ async def _so(condition: bool) -> bool:
     return condition
 
 
+async def test_a_row_that_says_nothing_hides_no_event(store: PostgresEventStore, database: Database) -> None:
+    with psycopg.connect(database.url, autocommit=True) as application:
+        application.execute("insert into eventstore.snapshots values ('x-1', 'code', 2, 'null')")
+
+    first, *rest = [each async for each in store.snapshots.read("x-1", "code")]
+
+    assert isinstance(first, Snapshot)
+    assert (first.version, first.state) == (2, None)
+    assert [each.version for each in rest] == [3]
+
+
 async def test_many_processes_keep_the_same_streams_at_once(database: Database) -> None:
     async with open_store(database.url) as one, open_store(database.url) as two:
         streams = [f"x-{number}" for number in range(60)]

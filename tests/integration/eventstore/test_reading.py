@@ -31,7 +31,7 @@ async def test_a_read_survives_connections_that_broke_while_idle(database: Datab
 async def test_a_read_breaks_off_between_pages_and_not_silently(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.postgres.READ_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("eventstore.reader.READ_PATIENCE_SECONDS", 0.1)
     async with (
         open_appender(database.url) as appender,
         store_pool(database.url, 2, timeout_seconds=0.2) as pool,

@@ -1,6 +1,8 @@
-"""What a snapshot must not change: signals are known, children are told of, forged ones are passed over."""
+"""What a snapshot must not change: signals are known, and what is forged or of other code is passed over."""
 
+import re
 from datetime import timedelta
+from importlib.resources import files
 
 import orjson
 import pytest
@@ -9,7 +11,7 @@ from tests.unit.workflows.toys import TALLIES, Order, do, service_of
 from workflows.saga import Saga, SagaDefinition
 from workflows.saga.errors import SignalConflict
 from workflows.saga.journal import journal_stream
-from workflows.saga.shapes import journal_shape
+from workflows.saga.shapes import FOLDED_BY, journal_shape
 from workflows.saga.state import SagaState, read_state
 from workflows.saga.testing import MemoryService
 
@@ -84,3 +86,21 @@ async def test_the_state_as_of_a_version_takes_no_later_snapshot() -> None:
 
     assert first is not None
     assert (first.version, first.status) == (1, "queued")
+
+
+def test_the_fingerprint_is_that_of_all_modules_that_fold() -> None:
+    """Or a changed fold would go on with what the old one made."""
+    folding = {f"{name}.py" for module in FOLDED_BY for name in _imported(module)}
+
+    assert folding - {"__init__.py", *NOT_OF_THE_FOLD} <= set(FOLDED_BY)
+
+
+NOT_OF_THE_FOLD = {"codec.py", "errors.py", "shapes.py"}
+"""How it is stored and kept, and what is raised."""
+
+
+def _imported(module: str) -> set[str]:
+    """The modules of the kernel that this one imports from."""
+    text = (files("workflows.saga") / module).read_text(encoding="utf-8")
+    modules = re.findall(r"^from workflows\.saga\.(\w+) import", text, re.M)
+    return {*modules, *re.findall(r"^from workflows\.saga import (\w+)", text, re.M)}
