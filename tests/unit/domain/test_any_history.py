@@ -30,6 +30,8 @@ from domain.stock import (
 )
 from tests.unit.domain.strategies import COMMANDS
 
+pytestmark = pytest.mark.slow
+
 ADDS_EACH_TIME = (ReceiveStock, RestockReturned, RevokeRestock, Deposit, Withdraw, RefundPayment)
 """Two deliveries or payments of the same size are two: command ids, not deciders, tell a repetition."""
 

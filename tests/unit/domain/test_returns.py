@@ -186,6 +186,7 @@ commands = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @for_all(st.lists(commands, max_size=15))
 def test_never_more_is_returned_than_was_delivered(asked: list[Any]) -> None:

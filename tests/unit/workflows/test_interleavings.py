@@ -139,6 +139,7 @@ async def test_one_is_paused_and_the_other_runs_for_a_while(
         await check(function, refuse, "A" * pause + "B" * rival + "A" * OPERATIONS_MAX)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("function", "refuse"), SAGAS)
 def test_any_order_of_their_operations(function: SagaFunction, refuse: Refuse) -> None:
     @settings(max_examples=60, deadline=None, database=None)

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -160,6 +161,7 @@ async def check_at_rest(service: MemoryService, remote: Remote) -> None:
     assert set(remote.sent) == {f"s1/{step.step}" for step in kept if step.kind == "call"}
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, database=None)
 @given(stages(WELL + BADLY), stages(WELL), misfortunes)
 def test_a_saga_at_rest_is_done_as_a_whole_or_undone_once(
