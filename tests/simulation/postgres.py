@@ -7,7 +7,7 @@ commit and its retries, the pages of a read, the connections. What is not real i
 import asyncio
 from asyncio import events
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -18,22 +18,28 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import namedtuple_row
 
-from eventstore import Appended, Batch, CommandId, RecordedEvent
+from eventstore import Appended, Batch, CommandId, RecordedEvent, StoreUnavailable
 from eventstore.appender import Appender
 from eventstore.connections import store_pool
 from eventstore.postgres import PostgresEventStore
+from eventstore.snapshots import Dump, PostgresSnapshots, Snapshot
+from eventstore.tasks import end
 
 T = TypeVar("T")
+
+Offer = tuple[str, str, Dump]
+"""A snapshot: its stream, the fingerprint of its code, what gives it."""
 
 CLOCK = Path(__file__).with_name("clock.sql")
 SEARCH_PATH = "-c search_path=simulation,pg_catalog"
 PAGE_EVENTS = 5
 """So few that most reads of a journal need several pages."""
+LOOKS_MAX = 20
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 _SESSIONS = """
-select pg_terminate_backend(pid) from pg_stat_activity
+select pg_terminate_backend(pid, 10000) from pg_stat_activity
  where datname = current_database() and usename = 'saga_app'"""
 _ENQUEUE = """
 select dbos.enqueue_workflow(workflow_name => 'saga', queue_name => 'sagas',
@@ -95,10 +101,17 @@ class RealStore:
         return self.wait_for(all_of_them())
 
     def read_stream(self, stream: str, **limits: Any) -> list[RecordedEvent]:
-        return self.wait_for(_collect(self.store.read_stream(stream, **limits)))
+        return self.wait_for(collect(self.store.read_stream(stream, **limits)))
+
+    def read_snapshot(self, stream: str, fingerprint: str, to: int | None) -> list[Snapshot | RecordedEvent]:
+        return self.wait_for(collect(self.store.snapshots.read(stream, fingerprint, to=to)))
+
+    def see_to(self, snapshots: Sequence[Offer | str]) -> None:
+        """Keep those that are offered, and discard those of a stream, in this order."""
+        self.wait_for(_see_to(self.store.snapshots, snapshots))
 
     def read_all(self, after: int, **limits: Any) -> list[RecordedEvent]:
-        return self.wait_for(_collect(self.store.read_all(after, **limits)))
+        return self.wait_for(collect(self.store.read_all(after, **limits)))
 
     def now(self) -> datetime:
         return self.wait_for(self.store.now())
@@ -115,9 +128,14 @@ class RealStore:
         self.hand.execute(_ENQUEUE, [run])
 
     def break_connections(self) -> None:
-        """End the sessions of the store; it notices when it uses them."""
+        """End the sessions of the store. The readers' is used at once, that of appends with the next one."""
         self.breaks += 1
         self.hand.execute(_SESSIONS)
+        for _ in range(LOOKS_MAX):
+            with suppress(StoreUnavailable):
+                self.now()
+                return
+        raise AssertionError("the store does not come back")
 
 
 @contextmanager
@@ -139,8 +157,23 @@ async def _open(url: str, stack: AsyncExitStack) -> PostgresEventStore:
     reads = await stack.enter_async_context(store_pool(url, 1))
     appender = Appender(appends, function=("saga", "append_items"))
     stack.push_async_callback(appender.close)
-    return PostgresEventStore(reads, appender, page_events=PAGE_EVENTS)
+    store = PostgresEventStore(reads, appender, page_events=PAGE_EVENTS)
+    keeping = asyncio.create_task(store.snapshots.run())
+    stack.push_async_callback(end, keeping)
+    await asyncio.sleep(0)  # it runs: what is offered from now on is kept
+    return store
 
 
-async def _collect(read: AsyncIterator[RecordedEvent]) -> list[RecordedEvent]:
-    return [event async for event in read]
+async def _see_to(snapshots: PostgresSnapshots, waiting: Sequence[Offer | str]) -> None:
+    for each in waiting:
+        if isinstance(each, str):
+            await snapshots.settled()
+            await snapshots.discard(each)
+        else:
+            snapshots.offer(*each)
+    await snapshots.settled()
+
+
+async def collect(read: AsyncIterator[T]) -> list[T]:
+    """All that it gives."""
+    return [each async for each in read]

@@ -39,7 +39,7 @@ class SimulatedStore(MemoryEventStore):
         self, batches: Sequence[Batch], command: CommandId | None, attachment: Mapping[str, Any] | None
     ) -> Any:
         before = len(self._log)
-        appended = _at_once(super().append(batches, command=command, attachment=attachment))
+        appended = at_once(super().append(batches, command=command, attachment=attachment))
         self._on_commit(self._log[before:])
         return appended
 
@@ -107,7 +107,7 @@ class QuickCodec(EventCodec):
                 yield recorded
 
 
-def _at_once(coro: Any) -> Any:
+def at_once(coro: Any) -> Any:
     """The result of a coroutine that awaits nothing."""
     try:
         coro.send(None)

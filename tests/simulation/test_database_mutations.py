@@ -7,6 +7,7 @@ import pytest
 from eventstore import RecordedEvent
 from eventstore.appender import Appender
 from eventstore.postgres import PostgresEventStore
+from eventstore.snapshots import Dump, PostgresSnapshots
 from tests.conftest import Database
 from tests.simulation.database_mutations import DATABASE_MUTATIONS, DatabaseMutation
 from tests.simulation.postgres import PAGE_EVENTS, RealStore, real_store
@@ -53,6 +54,18 @@ def test_an_appender_that_mixes_up_the_answers_of_a_call(
         deliver(self, batch, [{**row, "n": len(results) - 1 - row["n"]} for row in results])
 
     monkeypatch.setattr(Appender, "_deliver", mixed_up)
+
+    with real_store(database.url, database.admin_url) as real:
+        assert noticed(real)
+
+
+def test_a_snapshot_that_is_not_of_its_version(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer = PostgresSnapshots.offer
+
+    def older(self: PostgresSnapshots, stream: str, fingerprint: str, dump: Dump) -> None:
+        offer(self, stream, fingerprint, lambda: (max(1, dump()[0] - 1), dump()[1]))
+
+    monkeypatch.setattr(PostgresSnapshots, "offer", older)
 
     with real_store(database.url, database.admin_url) as real:
         assert noticed(real)

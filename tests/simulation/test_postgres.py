@@ -9,7 +9,7 @@ from tests.simulation.twins import run_on
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
-SEEDS = 300
+SEEDS = 250
 PARTS = 10
 
 

@@ -11,17 +11,19 @@ from random import Random
 from typing import Any
 
 from eventstore import Appended, AppendRefused, Batch, CommandId, EventStoreError, RecordedEvent
+from eventstore.memory import MemoryEventStore
+from eventstore.snapshots import Dump, MemorySnapshots, Snapshot
 from tests.simulation.invariants import Witness
-from tests.simulation.postgres import EPOCH, MICROSECOND, Append, RealStore
+from tests.simulation.postgres import EPOCH, MICROSECOND, Append, Offer, RealStore, collect
 from tests.simulation.schedule import Figures, Schedule, Size
-from tests.simulation.store import SimulatedStore
+from tests.simulation.store import SimulatedStore, at_once
 from tests.simulation.trouble import STORE_FAULTS
 from tests.simulation.world import Underway, World
 from workflows.saga.runs import run_id
 
 WINDOWS = (0.0, 0.02, 0.3, 1.0)
 """How long the appender is busy with its last call: what arrives meanwhile is the next one."""
-BREAKS = 0.01
+BREAKS = 0.003
 """How often the connections break before an operation."""
 STRAY_ROWS = 0.02
 """How often, before a call, DBOS has got a row that no journal names."""
@@ -32,6 +34,64 @@ class Queued(Append):
     """An append that waits for the next call."""
 
     underway: Underway
+
+
+class Plain:
+    """What the in-memory store answers at once."""
+
+    def __init__(self, store: MemoryEventStore) -> None:
+        self._store = store
+
+    def read_stream(self, stream: str, **limits: Any) -> AsyncIterator[RecordedEvent]:
+        return MemoryEventStore.read_stream(self._store, stream, **limits)
+
+
+class TwinSnapshots(MemorySnapshots):
+    """The same for snapshots. What is offered or discarded is seen to before the next operation."""
+
+    def __init__(self, store: "TwinStore", world: World, real: RealStore) -> None:
+        super().__init__(Plain(store))
+        self._store = store
+        self._world = world
+        self._real = real
+        self._waiting: list[Offer | str] = []
+
+    async def read(
+        self, stream: str, fingerprint: str, *, to: int | None = None
+    ) -> AsyncIterator[Snapshot | RecordedEvent]:
+        def operation() -> list[Snapshot | RecordedEvent]:
+            self._store.prepare()
+            found = self._real.read_snapshot(stream, fingerprint, to)
+            expected = at_once(collect(super(TwinSnapshots, self).read(stream, fingerprint, to=to)))
+            self._store.compare(f"the snapshot of {stream}", *map(_snapshots, (found, expected)))
+            self._store.compare_events(f"a read of {stream}", *map(_events, (found, expected)))
+            return found
+
+        for each in await self._world.io(operation, STORE_FAULTS):
+            yield each
+
+    def offer(self, stream: str, fingerprint: str, dump: Dump) -> None:
+        version, state = dump()
+        super().offer(stream, fingerprint, lambda: (version, state))
+        self._waiting.append((stream, fingerprint, lambda: (version, state)))
+
+    def forget(self, stream: str) -> None:
+        super().forget(stream)
+        self._waiting.append(stream)
+
+    def see_to(self) -> None:
+        """Let Postgres have what was offered and discarded since."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._real.see_to(waiting)
+
+
+def _snapshots(found: Sequence[Snapshot | RecordedEvent]) -> list[tuple[int, Any]]:
+    return [(each.version, each.state) for each in found if isinstance(each, Snapshot)]
+
+
+def _events(found: Sequence[Snapshot | RecordedEvent]) -> list[RecordedEvent]:
+    return [each.last if isinstance(each, Snapshot) else each for each in found]
 
 
 class TwinStore(SimulatedStore):
@@ -49,6 +109,7 @@ class TwinStore(SimulatedStore):
         self._real = real
         self.luck = luck
         self._queue: list[Queued] = []
+        self.snapshots: TwinSnapshots = TwinSnapshots(self, world, real)
         self.first_position = real.safe_position()
         self.positions: dict[int, int] = {}
         self.expected_runs: dict[str, dict[str, Any]] = {}
@@ -71,7 +132,7 @@ class TwinStore(SimulatedStore):
 
     def _commit(self) -> None:
         queued, self._queue = self._queue, []
-        self._prepare()
+        self.prepare()
         if self.luck.random() < STRAY_ROWS and (run := self.plant()):
             self._real.enqueue(run)
         answers = self._real.append(queued)
@@ -89,9 +150,9 @@ class TwinStore(SimulatedStore):
                 self.positions[expected.position] = answer.position
                 self._expect_runs(each, expected.recorded_at)
             expected = replace(expected, position=self._position(expected.position))
-            self._compare(f"an append to {_streams(each)}", answer, expected)
+            self.compare(f"an append to {_streams(each)}", answer, expected)
         else:
-            self._compare(f"an append to {_streams(each)}", _told(answer), _told(expected))
+            self.compare(f"an append to {_streams(each)}", _told(answer), _told(expected))
 
     def _expect_runs(self, each: Append, at: datetime) -> None:
         for request in (each.attachment or {}).get("runs", ()):
@@ -105,7 +166,7 @@ class TwinStore(SimulatedStore):
     def _read_now(
         self, stream: str, after: int, to: int | None, limit: int | None, backwards: bool
     ) -> list[RecordedEvent]:
-        self._prepare()
+        self.prepare()
         found = self._real.read_stream(stream, after=after, to=to, limit=limit, backwards=backwards)
         expected = super()._read_now(stream, after, to, limit, backwards)
         self.compare_events(f"a read of {stream}", found, expected)
@@ -115,17 +176,19 @@ class TwinStore(SimulatedStore):
         return await self._world.io(self._look_at_clock, STORE_FAULTS)
 
     def _look_at_clock(self) -> datetime:
-        self._prepare()
+        self.prepare()
         now = self._real.now()
-        self._compare("the clock", now, self._world.now())
+        self.compare("the clock", now, self._world.now())
         return now
 
     async def read_all(self, *arguments: Any, **limits: Any) -> AsyncIterator[RecordedEvent]:
         raise AssertionError("no run reads all streams")
         yield
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """What comes before each operation on Postgres."""
         self._real.set_clock(self._world.now())
+        self.snapshots.see_to()
         if self.luck.random() < BREAKS:
             self._real.break_connections()
 
@@ -133,13 +196,14 @@ class TwinStore(SimulatedStore):
         """Whether the same events were found. Positions apart: those of appends that lost stay unused."""
         ends = [replace(each, commit_position=self._position(each.commit_position)) for each in expected]
         placed = [replace(event, position=here.position) for event, here in zip(ends, found, strict=False)]
-        self._compare(what, found, placed + ends[len(placed) :])
+        self.compare(what, found, placed + ends[len(placed) :])
 
     def _position(self, twins: int) -> int:
         """Where Postgres has what the twin has there; 0 if it has not."""
         return self.positions.get(twins, 0)
 
-    def _compare(self, what: str, found: object, expected: object) -> None:
+    def compare(self, what: str, found: object, expected: object) -> None:
+        """Whether Postgres and memory say the same."""
         if found != expected:
             self._world.violated(f"the stores differ in {what}: Postgres {found!r}, memory {expected!r}")
 
@@ -187,8 +251,8 @@ class OnPostgres(Schedule):
         runs = self._real.runs(self.prefix)
         for run in self._stray:
             del runs[run]
-        self.store._compare("the runs", runs, self.store.expected_runs)
-        self.store._compare("the rows", runs.keys() | self._stray, self.rows.rows.keys())
+        self.store.compare("the runs", runs, self.store.expected_runs)
+        self.store.compare("the rows", runs.keys() | self._stray, self.rows.rows.keys())
 
     def _compare_order(self, found: list[RecordedEvent]) -> None:
         """The commits come one after the other, each whole."""
