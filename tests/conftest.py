@@ -130,6 +130,15 @@ def fresh_database(server: EmbeddedPostgres, template: str) -> Iterator[Database
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(names[0]))
 
 
+@contextmanager
+def database_on_a_server_of_its_own() -> Iterator[Database]:
+    """A fresh migrated database, for a command that is no test."""
+    with temporary_server() as server:
+        asyncio.run(migrate(prepare_embedded(server, TEMPLATE)))
+        with fresh_database(server, TEMPLATE) as database:
+            yield database
+
+
 @pytest.fixture
 def database(postgres_server: EmbeddedPostgres, template_database: str) -> Iterator[Database]:
     """A fresh migrated database."""

@@ -1,62 +1,21 @@
-"""python -m tests.simulation SEED [--size SAGAS,FAULTS,SIGNALS,OPERATIONS,ACTIONS] [--shrink]
-python -m tests.simulation --seeds COUNT [--first SEED]
+"""python -m tests.simulation SEED [--size SAGAS,FAULTS,SIGNALS,OPERATIONS,ACTIONS] [--shrink] [--postgres]
+python -m tests.simulation --seeds COUNT [--first SEED] [--processes NUMBER]
 """
 
 import argparse
-import multiprocessing
 import os
 import random
 import sys
-import time
-from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import astuple
 
+from tests.conftest import database_on_a_server_of_its_own
+from tests.simulation.exploring import explore
+from tests.simulation.postgres import real_store
 from tests.simulation.schedule import Figures, Schedule, Size, run
-from tests.simulation.shrinking import shrink
-
-CHUNK = 50
-PROGRESS_SECONDS = 10.0
-
-
-def chunk(first: int) -> tuple[list[Figures], int, int, Counter[str]]:
-    """The failures of some seeds, and what happened in all of them."""
-    failures, sagas, events, ends = [], 0, 0, Counter[str]()
-    for seed in range(first, first + CHUNK):
-        figures = run(seed)
-        sagas, events = sagas + figures.sagas, events + figures.events
-        ends.update(figures.ends)
-        if figures.violations:
-            failures.append(figures)
-    return failures, sagas, events, ends
-
-
-def explore(first: int, count: int) -> int:
-    """Run many seeds on all cores; the number of those that break a rule."""
-    began = said = time.monotonic()
-    done = sagas = events = broken = 0
-    ends: Counter[str] = Counter()
-    with multiprocessing.Pool(os.cpu_count()) as pool:
-        for failures, more_sagas, more_events, more_ends in pool.imap_unordered(chunk, _firsts(first, count)):
-            done, sagas, events = done + CHUNK, sagas + more_sagas, events + more_events
-            ends.update(more_ends)
-            broken += len(failures)
-            for figures in failures:
-                print(f"seed {figures.seed}: {figures.violations[0]}")
-                print(f"    python -m tests.simulation {figures.seed}", flush=True)
-            if time.monotonic() - said > PROGRESS_SECONDS or done >= count:
-                said = time.monotonic()
-                rate = done / (said - began)
-                print(
-                    f"{done} schedules, {sagas} sagas, {events} events, {broken} broken, {rate:.0f}/s",
-                    flush=True,
-                )
-    print(f"seeds {first} to {first + done - 1}: {dict(ends)}")
-    return broken
-
-
-def _firsts(first: int, count: int) -> Iterator[int]:
-    return iter(range(first, first + count, CHUNK))
+from tests.simulation.shrinking import Run, shrink
+from tests.simulation.twins import run_on
 
 
 def show(figures: Figures) -> None:
@@ -68,6 +27,31 @@ def show(figures: Figures) -> None:
         print(f"BROKEN: {rule}")
 
 
+@contextmanager
+def running(postgres: bool) -> Iterator[Run]:
+    """What runs a seed: in memory, or on a database that is there meanwhile."""
+    if not postgres:
+        yield run
+        return
+    with (
+        database_on_a_server_of_its_own() as database,
+        real_store(database.url, database.admin_url) as real,
+    ):
+        yield lambda seed, size: run_on(real, seed, size)
+
+
+def replay(seed: int, size: Size, *, shrinking: bool, postgres: bool) -> int:
+    """Show one schedule, or the smallest one found that breaks the same rule."""
+    with running(postgres) as run_seed:
+        figures = run_seed(seed, size)
+        if shrinking and figures.violations:
+            seed, size, figures = shrink(seed, size, run_seed)
+    show(figures)
+    option = " --postgres" if postgres else ""
+    print(f"python -m tests.simulation {seed} --size {','.join(map(str, astuple(size)))}{option}")
+    return int(bool(figures.violations))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Deterministic simulation of the saga kernel")
     parser.add_argument("seed", type=int, nargs="?")
@@ -75,23 +59,18 @@ def main() -> int:
     parser.add_argument(
         "--shrink", action="store_true", help="look for a smaller schedule that breaks the rule"
     )
-    parser.add_argument("--seeds", type=int, help="run so many seeds on all cores")
+    parser.add_argument("--postgres", action="store_true", help="on Postgres, beside its twin")
+    parser.add_argument("--seeds", type=int, help="run so many seeds")
     parser.add_argument("--first", type=int, default=random.SystemRandom().randrange(10**9))
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
     if asked.seeds:
-        return int(explore(asked.first, asked.seeds) > 0)
+        whole = explore(asked.first, asked.seeds, asked.processes)
+        return int(not whole.clean or whole.schedules < asked.seeds)
     if asked.seed is None:
         parser.error("a seed, or --seeds")
-    seed, size = (
-        asked.seed,
-        Size(*map(int, asked.size.split(","))) if asked.size else Schedule(asked.seed).size,
-    )
-    figures = run(seed, size)
-    if asked.shrink and figures.violations:
-        seed, size, figures = shrink(seed, size)
-    show(figures)
-    print(f"python -m tests.simulation {seed} --size {','.join(map(str, astuple(size)))}")
-    return int(bool(figures.violations))
+    size = Size(*map(int, asked.size.split(","))) if asked.size else Schedule(asked.seed).size
+    return replay(asked.seed, size, shrinking=asked.shrink, postgres=asked.postgres)
 
 
 if __name__ == "__main__":

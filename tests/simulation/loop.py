@@ -31,6 +31,17 @@ PROCESS: ContextVar[Process | None] = ContextVar("process", default=None)
 """Whose code is running; None for the world outside of our processes: database, DBOS, other systems."""
 
 
+class Happening:
+    """Something outside of all processes, that nobody calls off."""
+
+    __slots__ = ("act", "args")
+    _cancelled = False
+
+    def __init__(self, act: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self.act = act
+        self.args = args
+
+
 class Endless(Exception):
     """The schedule does not come to an end."""
 
@@ -39,8 +50,8 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     """As much of an event loop as the kernel needs."""
 
     def __init__(self) -> None:
-        self._ready: deque[asyncio.Handle] = deque()
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._ready: deque[Any] = deque()
+        self._timers: list[tuple[float, int, Any]] = []
         self._sequence = count()
         self._seconds = 0.0
         self._tasks: list[Any] = []
@@ -78,6 +89,10 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.TimerHandle:
         return self.call_at(self._seconds + delay, callback, *args, context=context)
 
+    def later(self, delay: float, act: Callable[..., Any], *args: Any) -> None:
+        """Something outside of all processes happens in so long."""
+        heapq.heappush(self._timers, (self._seconds + delay, next(self._sequence), Happening(act, args)))
+
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """It is left out when its time comes."""
 
@@ -109,25 +124,30 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
 
     def run_until_idle(self, handles_max: int) -> None:
         """Let everything happen that is due or becomes due. Raises Endless."""
+        ready, timers, run = self._ready, self._timers, self._run
         events._set_running_loop(self)
         try:
-            while self._ready or self._timers:
-                if not self._ready:
-                    self._skip()
-                    continue
-                self._run(self._ready.popleft())
+            while ready or timers:
+                if not ready:
+                    when, _, handle = heapq.heappop(timers)
+                    if handle._cancelled:
+                        continue
+                    self._seconds = max(when, self._seconds)
+                    ready.append(handle)
+                run(ready.popleft())
                 if self.handles > handles_max:
                     raise Endless(f"more than {handles_max} handles")
         finally:
             events._set_running_loop(None)
 
-    def _skip(self) -> None:
-        when, _, handle = heapq.heappop(self._timers)
-        if not handle._cancelled:  # type: ignore[attr-defined]
-            self._seconds = max(when, self._seconds)
-            self._ready.append(handle)
-
     def _run(self, handle: Any) -> None:
+        if type(handle) is Happening:
+            self.handles += 1
+            try:
+                handle.act(*handle.args)
+            except Exception as error:
+                self.errors.append(f"Exception in {handle.act}: {error!r}")
+            return
         if handle._cancelled:
             return
         process: Process | None = handle._context.get(PROCESS)

@@ -150,6 +150,7 @@ class Author:
     rng: Random
     size: int
     pace: float = 1.0
+    prefix: str = ""
     programs: dict[str, Program] = field(default_factory=dict)
     _numbers: int = 0
 
@@ -196,7 +197,7 @@ class Author:
                 manner = rng.choice((*ok, "until healed") if past_pivot else (*ok, "no", "few", "few", "few"))
                 undo = rng.choice(("ok",) * 9 + ("nothing", "no", "until healed"))
                 tally = rng.choice(("hot", "hot", "warm", f"own{self._numbers}"))
-                return self._new(kind, manner=manner, undo=undo, tally=tally)
+                return self._new(kind, manner=manner, undo=undo, tally=self.prefix + tally)
             case "call":
                 return self._call(past_pivot)
             case "receive":

@@ -42,6 +42,14 @@ class Rows:
             self.rows[row.run_id] = row
             self._poll_in((delay or 0) / 1000 - self._early(delay), row)
 
+    def plant(self, run_id: str) -> bool:
+        """A row of a run that no journal names; it has ended. Whether there was none of that id."""
+        if run_id in self.rows:
+            return False
+        self.rows[run_id] = Row(run_id, "SUCCESS")
+        self._world.note(f"the row {run_id} is there, and no journal names it")
+        return True
+
     def _early(self, delay: int | None) -> float:
         """The one who sweeps goes by a clock of his own."""
         if delay and self._world.trouble.fault(("late",)):

@@ -1,13 +1,15 @@
 """The in-memory store, reached over a network that is slow and loses answers."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from domain import Catalog, Event
 from eventstore import Appended, Batch, CommandId, RecordedEvent, StoreUnavailable
 from eventstore.memory import MemoryEventStore
 from tests.simulation.trouble import STORE_FAULTS
 from tests.simulation.world import World
+from workflows.saga.codec import EventCodec
 from workflows.saga.patience import PatientStore
 
 
@@ -31,15 +33,15 @@ class SimulatedStore(MemoryEventStore):
         command: CommandId | None = None,
         attachment: Mapping[str, Any] | None = None,
     ) -> Appended:
-        def operation() -> Appended:
-            before = len(self._log)
-            appended: Appended = _at_once(
-                super(SimulatedStore, self).append(batches, command=command, attachment=attachment)
-            )
-            self._on_commit(self._log[before:])
-            return appended
+        return await self._world.io(lambda: self._append_now(batches, command, attachment), STORE_FAULTS)
 
-        return await self._world.io(operation, STORE_FAULTS)
+    def _append_now(
+        self, batches: Sequence[Batch], command: CommandId | None, attachment: Mapping[str, Any] | None
+    ) -> Any:
+        before = len(self._log)
+        appended = at_once(super().append(batches, command=command, attachment=attachment))
+        self._on_commit(self._log[before:])
+        return appended
 
     async def read_stream(
         self,
@@ -53,11 +55,16 @@ class SimulatedStore(MemoryEventStore):
         backwards: bool = False,
     ) -> AsyncIterator[RecordedEvent]:
         def operation() -> list[RecordedEvent]:
-            events = self._streams.get(stream, [])[max(after, 0) : to]
-            return (events[::-1] if backwards else events)[:limit]
+            return self._read_now(stream, after, to, limit, backwards)
 
         for event in await self._world.io(operation, STORE_FAULTS):
             yield event
+
+    def _read_now(
+        self, stream: str, after: int, to: int | None, limit: int | None, backwards: bool
+    ) -> list[RecordedEvent]:
+        events = self._streams.get(stream, [])[max(after, 0) : to]
+        return (events[::-1] if backwards else events)[:limit]
 
     async def now(self) -> datetime:
         return await self._world.io(self._now, STORE_FAULTS)
@@ -80,7 +87,27 @@ class QuickPatience(PatientStore):
             return await super().patiently(operation)
 
 
-def _at_once(coro: Any) -> Any:
+class QuickCodec(EventCodec):
+    """Decodes each event once: who reads a journal again gets the same entries, which nobody may change."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        super().__init__(catalog)
+        self._decoded: dict[int, tuple[RecordedEvent, list[Event]]] = {}
+
+    def decode(self, recorded: RecordedEvent) -> list[Event]:
+        known = self._decoded.get(id(recorded))
+        if known is None:
+            known = self._decoded[id(recorded)] = recorded, super().decode(recorded)
+        return known[1]
+
+    def changed(self) -> Iterator[RecordedEvent]:
+        """The events whose entries are not what they were."""
+        for recorded, entries in self._decoded.values():
+            if super().decode(recorded) != entries:
+                yield recorded
+
+
+def at_once(coro: Any) -> Any:
     """The result of a coroutine that awaits nothing."""
     try:
         coro.send(None)

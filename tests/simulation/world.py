@@ -3,6 +3,7 @@
 import contextvars
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any, TypeVar
 
@@ -13,8 +14,13 @@ from tests.simulation.trouble import PAUSES, Fault, Trouble
 T = TypeVar("T")
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-OUTSIDE = contextvars.Context()
-"""The context of what belongs to no process."""
+
+
+class Underway:
+    """What an operation gives that does not end at once: `end` is called with its outcome, and is set by
+    the world."""
+
+    end: Callable[[Any], None]
 
 
 class World:
@@ -26,6 +32,8 @@ class World:
         self.loop = SimulatedLoop()
         self.violations: list[str] = []
         self.trace: list[tuple[float, str]] = []
+        self.crashes = 0
+        self.pauses = 0
         self.on_kill: list[Callable[[Process], None]] = []
         self.on_pause: list[Callable[[Process, float], None]] = []
 
@@ -42,7 +50,7 @@ class World:
 
     def later(self, seconds: float, act: Callable[..., Any], *args: Any) -> None:
         """Something outside of all processes happens in so long."""
-        self.loop.call_later(seconds, act, *args, context=OUTSIDE)
+        self.loop.later(seconds, act, *args)
 
     def spawn(self, process: Process, coro: Any) -> Any:
         """A task of `process`."""
@@ -53,6 +61,7 @@ class World:
     def kill(self, process: Process | None) -> None:
         if process is not None and process.alive:
             process.alive = False
+            self.crashes += 1
             self.note(f"{process.name} dies")
             for act in self.on_kill:
                 act(process)
@@ -61,12 +70,13 @@ class World:
         if process is None or process.asleep or not process.alive:
             return
         process.asleep = True
+        self.pauses += 1
         self.note(f"{process.name} is paused for {seconds} s")
         self.later(seconds, self.loop.wake, process)
         for act in self.on_pause:
             act(process, seconds)
 
-    async def io(self, operation: Callable[[], T], faults: tuple[Fault, ...]) -> T:
+    async def io(self, operation: Callable[[], T | Underway], faults: tuple[Fault, ...]) -> T:
         """An operation outside of the process: it arrives, happens at one instant, and is answered."""
         process, trouble = PROCESS.get(), self.trouble
         fault = trouble.fault(faults)
@@ -86,13 +96,19 @@ class World:
     def _arrive(
         self, operation: Callable[[], Any], fault: Fault | None, process: Process | None, answer: Any
     ) -> None:
-        outcome: Any = StoreUnavailable("the database did not answer")
+        done: Any = None
         if fault != "away":
             try:
                 done = operation()
             except EventStoreError as error:
                 done = error
-            outcome = outcome if fault == "lost" else done
+        if isinstance(done, Underway):
+            done.end = partial(self._done, fault, process, answer)
+        else:
+            self._done(fault, process, answer, done)
+
+    def _done(self, fault: Fault | None, process: Process | None, answer: Any, done: Any) -> None:
+        outcome = StoreUnavailable("the database did not answer") if fault in ("away", "lost") else done
         if fault == "killed after":
             self.kill(process)
         if fault == "paused after":

@@ -349,6 +349,8 @@ FROM_OUTSIDE = (CompensationRequested, SignalReceived, ChildEnded)
 the run."""
 
 _BY_NAME = {each.__name__: each for each in ENTRIES}
+_NAMING_RUNS = frozenset(each for each in ENTRIES if "run" in each.model_fields)
+_OF_STEPS = frozenset(each for each in ENTRIES if "step" in each.model_fields)
 
 CATEGORY = "saga"
 
@@ -360,3 +362,13 @@ def journal_stream(saga_id: str) -> str:
 def entry(name: str, data: Mapping[str, Any]) -> Event:
     """The entry of this name. Raises KeyError, pydantic.ValidationError."""
     return _BY_NAME[name].model_validate(data)
+
+
+def run_of(entry: Event) -> int | None:
+    """The run that an entry names. By its type: to ask a model for a field that it lacks is slow."""
+    return getattr(entry, "run", None) if type(entry) in _NAMING_RUNS else None
+
+
+def step_of(entry: Event) -> str | None:
+    """The step of which an entry tells."""
+    return getattr(entry, "step", None) if type(entry) in _OF_STEPS else None

@@ -112,12 +112,15 @@ def step_order(step: str) -> tuple[int, ...]:
 
 def evolve_step(steps: dict[str, StepState], entry: Event, version: int, at: datetime, **new: Any) -> None:
     """Take in an entry that says something of a step; `new` are fields of a step that begins with it."""
+    about = journal.step_of(entry)
+    if about is None:
+        return
     begins = _beginning(entry)
     if begins is not None:
         number, name, kind, asked, asked_version = begins
         if number not in steps:
             steps[number] = StepState(number, name, kind, asked, asked_version, at, version, **new)
-    step = steps.get(getattr(entry, "step", None) or "")
+    step = steps.get(about)
     if step is not None:
         _evolve_forward(step, entry, version, at)
         _evolve_back(step, entry, at)

@@ -76,7 +76,7 @@ class SagaSummary:
         """Take in the entry that was recorded as `version` at the database's time `at`."""
         self.version = version
         self.updated_at = at
-        run = getattr(entry, "run", None)
+        run = journal.run_of(entry)
         if run is not None and not isinstance(entry, journal.RunStarted):
             self.named_run = run
             self.parked = self.asleep = False
@@ -138,7 +138,7 @@ def _evolve_saga(state: SagaSummary, entry: Event, at: datetime) -> None:
         case journal.SagaCompleted() | journal.SagaCompensated() | journal.SagaAbandoned():
             state.status, state.ended_at = _ENDS[type(entry)], at
             state.parked = state.asleep = False
-        case _ if getattr(entry, "run", None) is not None and not isinstance(entry, journal.SagaRequested):
+        case _ if journal.run_of(entry) is not None and not isinstance(entry, journal.SagaRequested):
             state.status = "compensating" if state.compensating else "queued"
     if state.status != "stuck":
         state.stuck = None
