@@ -9,7 +9,7 @@ import psycopg
 from eventstore.audit.anchors import Anchor
 from eventstore.audit.findings import Finding
 from eventstore.audit.hashes import ALGORITHM, ENTRY_BYTES, NO_BLOCK, leaves_of, merkle_root
-from eventstore.audit.seals import Seal, seals_from
+from eventstore.audit.seals import Seal, page_of_seals
 
 
 @dataclass
@@ -32,11 +32,10 @@ class Chain:
             by_block.setdefault(anchor.block, []).append(anchor)
         if block <= 1:
             return cls(by_block)
-        none: Sequence[Seal] = ()
-        known = await anext(seals_from(connection, block - 1, 1), none)
-        before = known[0] if known else None
-        if before is None or before.header.block != block - 1:
+        known = await page_of_seals(connection, block - 1, 1)
+        if not known or known[0].header.block != block - 1:
             raise LookupError(f"there is no block {block - 1} to go on from")
+        (before,) = known
         chain = cls(by_block)
         chain.block, chain.hash = block - 1, before.hash
         chain.last_position = before.header.last_position

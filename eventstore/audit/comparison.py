@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 from eventstore.audit.findings import Finding
 from eventstore.audit.hashes import KINDS, entries_of
@@ -10,10 +11,15 @@ from eventstore.audit.seals import Seal
 
 Row = EventRow | CommandRow
 
+REMEMBERED_MAX: Final = 100_000
+
 
 class Comparison:
-    """Meets all rows of the positions of `seals`, then says what is missing. Rows of archived positions may be
-    missing, and are counted."""
+    """Meets all rows of the positions of `seals`, then says what is missing.
+
+    Rows of archived positions may be missing, and are counted. A block whose bounds were made huge does not
+    make this huge: it remembers so many rows and no more.
+    """
 
     def __init__(self, seals: Sequence[Seal], is_archived: Callable[[int], bool]) -> None:
         self.archived = 0
@@ -37,11 +43,12 @@ class Comparison:
     def meet(self, row: Row) -> Iterator[Finding]:
         """Take in the next row; what is wrong with it."""
         entry = row.entry()
-        if entry.kind == b"e":
+        if entry.kind == b"e" and len(self._met) < REMEMBERED_MAX:
             self._met.append((entry.position, row.place))
         sealed = self._sealed.get((entry.kind, entry.position))
         if not sealed:
-            self._unknown.append(row)
+            if len(self._unknown) < REMEMBERED_MAX:
+                self._unknown.append(row)
         elif entry.digest in sealed:
             sealed.remove(entry.digest)
         else:

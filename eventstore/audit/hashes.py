@@ -1,4 +1,4 @@
-"""The hashes of seals, as migrations/sql/01_seals.sql defines them, computed without the database's functions.
+"""The hashes of seals, as migrations/sql/01_seals.sql defines them, without the database's functions.
 
 rows  ->  digests  ->  entries  ->  Merkle root  ->  hash of the block, chained to the one before
 """

@@ -1,9 +1,11 @@
-"""Whether the database still guards the log: triggers, rights, sequence; and whether its streams are whole."""
+"""Whether the database still guards the log, by triggers and rights, and whether its streams are whole."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final, LiteralString
 
 import psycopg
+from psycopg.rows import class_row
 
 from eventstore.audit.findings import Finding
 from eventstore.diagnosis import SEQUENCE, faults_of_sequence
@@ -12,17 +14,21 @@ STREAM_FAULTS_MAX: Final = 100
 
 # 58: a BEFORE trigger for each statement of DELETE, UPDATE and TRUNCATE.
 _TABLES: Final = """
-    select c.relname, c.relkind = 'r' and c.relpersistence = 'p', c.relrowsecurity, c.relhasrules,
-           coalesce(t.tgenabled::text, ''), coalesce(t.tgtype = 58 and t.tgqual is null and t.tgattr = ''
-               and t.tgfoid = to_regprocedure('eventstore.refuse_change()') and p.prosrc ~* 'raise exception', false),
-           (select coalesce(array_agg(o.tgname::text), '{}') from pg_trigger as o
-             where o.tgrelid = c.oid and not o.tgisinternal and o.tgname <> 'immutable'),
-           pg_has_role(current_user, c.relowner, 'member'),
-           (select coalesce(array_agg(distinct a.privilege_type || ' for '
-                       || case a.grantee when 0 then 'everybody' else pg_get_userbyid(a.grantee) end), '{}')
-              from (select (aclexplode(c.relacl)).* union all
-                    select (aclexplode(x.attacl)).* from pg_attribute as x where x.attrelid = c.oid) as a
-             where a.grantee <> c.relowner and a.privilege_type in ('UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER'))
+    select wanted as name, c.oid is not null as exists,
+           c.relkind = 'r' and c.relpersistence = 'p' as ordinary,
+           c.relrowsecurity or c.relhasrules as rewritten, coalesce(t.tgenabled::text, '') as enabled,
+           coalesce(t.tgtype = 58 and t.tgqual is null and t.tgattr = '' and p.prosrc ~* 'raise exception'
+               and t.tgfoid = to_regprocedure('eventstore.refuse_change()'), false) as refuses,
+           array(select o.tgname::text from pg_trigger as o where o.tgrelid = c.oid
+                    and not o.tgisinternal and o.tgname <> 'immutable') as other_triggers,
+           pg_has_role(current_user, c.relowner, 'member') as owned,
+           array(select distinct a.privilege_type || ' for '
+                        || case a.grantee when 0 then 'everybody' else pg_get_userbyid(a.grantee) end
+                   from (select (aclexplode(c.relacl)).*
+                          union all
+                         select (aclexplode(x.attacl)).* from pg_attribute as x where x.attrelid = c.oid) as a
+                  where a.grantee <> c.relowner
+                    and a.privilege_type in ('UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER')) as rights
       from unnest(array['events', 'commands', 'seals']) as wanted
       left join pg_class as c on c.relname = wanted and c.relnamespace = to_regnamespace('eventstore')
       left join pg_trigger as t on t.tgrelid = c.oid and t.tgname = 'immutable' and not t.tgisinternal
@@ -38,48 +44,53 @@ _STREAMS: Final[LiteralString] = """
      order by stream, version limit %s"""
 
 
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table of the log, and what guards it."""
+
+    name: str
+    exists: bool
+    ordinary: bool
+    rewritten: bool
+    enabled: str
+    refuses: bool
+    other_triggers: list[str]
+    owned: bool
+    rights: list[str]
+
+    def faults(self) -> Iterator[Finding]:
+        name = f"eventstore.{self.name}"
+        if not self.exists:
+            yield Finding("unprotected", f"{name} is missing")
+            return
+        if not self.ordinary:
+            yield Finding("unprotected", f"{name} is no ordinary, logged table")
+        if self.rewritten:
+            yield Finding("unprotected", f"{name} has rules or policies that may hide or change rows")
+        if not self.enabled:
+            yield Finding("unprotected", f"{name} has no trigger that refuses changes")
+        elif self.enabled != "A":
+            yield Finding("unprotected", f"the trigger of {name} is not ENABLE ALWAYS ({self.enabled!r})")
+        elif not self.refuses:
+            yield Finding("unprotected", f"the trigger of {name} does not refuse every change any more")
+        for right in self.rights:
+            yield Finding("unprotected", f"{name} has a right too many: {right}")
+        for trigger in self.other_triggers:
+            yield Finding("unprotected", f"{name} has another trigger, {trigger}", warning=True)
+        if self.owned:
+            detail = f"this role owns {name}: only triggers keep it from changes"
+            yield Finding("unprotected", detail, warning=True)
+
+
 async def faults_of_definitions(connection: psycopg.AsyncConnection[Any]) -> list[Finding]:
     """Guards of the log that are missing, and rights that nobody should have."""
-    findings: list[Finding] = []
-    for row in await (await connection.execute(_TABLES.encode())).fetchall():
-        findings += _faults_of_table(*row)
+    cursor = connection.cursor(row_factory=class_row(_Table))
+    tables = await (await cursor.execute(_TABLES.encode())).fetchall()
     sequence = await (await connection.execute(SEQUENCE)).fetchall()
-    return findings + [Finding("sequence", fault) for fault in faults_of_sequence(sequence)]
-
-
-def _faults_of_table(
-    table: str | None,
-    plain: bool,
-    hides_rows: bool,
-    has_rules: bool,
-    enabled: str,
-    refuses: bool,
-    other_triggers: list[str],
-    owned: bool,
-    rights: list[str],
-) -> Iterator[Finding]:
-    if table is None:
-        yield Finding("unprotected", "a table of the log is missing")
-        return
-    name = f"eventstore.{table}"
-    if not plain:
-        yield Finding("unprotected", f"{name} is no ordinary, logged table")
-    if hides_rows or has_rules:
-        yield Finding("unprotected", f"{name} has rules or policies that may hide or change rows")
-    if not enabled:
-        yield Finding("unprotected", f"{name} has no trigger that refuses changes")
-    elif enabled != "A":
-        yield Finding("unprotected", f"the trigger of {name} is not ENABLE ALWAYS (it is {enabled!r})")
-    elif not refuses:
-        yield Finding("unprotected", f"the trigger of {name} does not refuse every change any more")
-    for trigger in other_triggers:
-        yield Finding("unprotected", f"{name} has another trigger, {trigger}", warning=True)
-    if owned:
-        yield Finding(
-            "unprotected", f"this role owns {name}: only triggers keep it from changes", warning=True
-        )
-    for right in rights:
-        yield Finding("unprotected", f"{name} has a right too many: {right}")
+    return [
+        *(fault for table in tables for fault in table.faults()),
+        *(Finding("sequence", fault) for fault in faults_of_sequence(sequence)),
+    ]
 
 
 async def faults_of_streams(

@@ -27,9 +27,6 @@ _PAGE: Final = f"""
 _NEWEST: Final = f"""
     select {_HEADER}, hash, ''::bytea from eventstore.seals
      where block < %(before)s order by block desc limit %(limit)s"""
-_COVERING: Final = f"""
-    select {_HEADER}, hash, entries from eventstore.seals
-     where last_position >= %(position)s order by last_position limit 1"""
 # Positions of events are looked at one after the other: the first one that is unsealed is found at once.
 _UNSEALED_SINCE: Final = """
     select recorded_at, clock_timestamp() - recorded_at from eventstore.events
@@ -54,33 +51,24 @@ async def seals_from(
     connection: psycopg.AsyncConnection[Any], block: int, page: int
 ) -> AsyncIterator[Sequence[Seal]]:
     """The seals from `block` on, in pages."""
-    while True:
-        cursor = connection.cursor(row_factory=args_row(Seal.of))
-        await cursor.execute(_PAGE.encode(), {"block": block, "limit": page})
-        seals = await cursor.fetchall()
-        if seals:
-            yield seals
-        if len(seals) < page:
-            return
+    while seals := await page_of_seals(connection, block, page):
+        yield seals
         block = seals[-1].header.block + 1
+
+
+async def page_of_seals(connection: psycopg.AsyncConnection[Any], block: int, limit: int) -> list[Seal]:
+    """So many seals from `block` on."""
+    cursor = connection.cursor(row_factory=args_row(Seal.of))
+    await cursor.execute(_PAGE.encode(), {"block": block, "limit": limit})
+    return await cursor.fetchall()
 
 
 async def newest_seals(pool: Pool, limit: int = 1, before: int = 2**62) -> list[Seal]:
     """The newest first, without their entries. Raises StoreUnavailable."""
-    return await _seals(pool, _NEWEST, {"before": before, "limit": limit})
-
-
-async def seal_covering(pool: Pool, position: int) -> Seal | None:
-    """The block that covers a position. Raises StoreUnavailable."""
-    found = await _seals(pool, _COVERING, {"position": position})
-    return found[0] if found else None
-
-
-async def _seals(pool: Pool, query: str, parameters: dict[str, int]) -> list[Seal]:
     try:
         async with pool.connection() as connection:
             cursor = connection.cursor(row_factory=args_row(Seal.of))
-            await cursor.execute(query.encode(), parameters)
+            await cursor.execute(_NEWEST.encode(), {"before": before, "limit": limit})
             return await cursor.fetchall()
     except TRANSIENT as error:
         raise StoreUnavailable(str(error)) from error
@@ -102,7 +90,7 @@ class Sealer:
     async def seal(self) -> None:
         """Seal all that is decided, unless another session is at it."""
         try:
-            while await self.seal_block():
+            while await self.seal_block():  # noqa: ASYNC110 - a pause, not a poll
                 await asyncio.sleep(REST_SECONDS)
             self.trouble = await self._lag()
         except Exception as error:

@@ -89,7 +89,7 @@ class _Verification:
 
     async def _compare(self, seals: Sequence[Seal], after: int) -> None:
         """Compare the rows that a page of blocks covers with its entries."""
-        last = max(after, max(seal.header.last_position for seal in seals))
+        last = max(after, *(seal.header.last_position for seal in seals))
         page = Comparison(seals, self.scope.is_archived)
         async for event in events_between(self.connection, after, last):
             self.report.add(page.meet(event))
