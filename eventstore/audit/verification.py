@@ -32,8 +32,8 @@ PROGRESS_EVENTS: Final = 1_000
 UNSEALED_SECONDS_MAX: Final = 300
 """What is unsealed for longer is worth a warning: no sealer runs, or seals were removed at the end."""
 
-Progress = Callable[[int, int], None]
-"""Called with a position, and the position where the log ends."""
+Progress = Callable[[int, int, int], None]
+"""Called with a position, the position where the log ends, and the last block that was verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Scope:
 
 
 async def verify(
-    connection: psycopg.AsyncConnection[Any], scope: Scope, progress: Progress = lambda _position, _end: None
+    connection: psycopg.AsyncConnection[Any], scope: Scope, progress: Progress = lambda *_: None
 ) -> Report:
     """What is wrong with the log. `connection` is READ COMMITTED, autocommit, on the primary.
 
@@ -109,7 +109,7 @@ class _Verification:
                 report.unsealed_since = time_of(event.recorded_at)
             report.unsealed_events += 1
             self._take(event)
-        self.progress(self.end, self.end)
+        self.progress(self.end, self.end, report.last_block)
         if report.unsealed_since is None:
             return
         age = datetime.now(UTC) - report.unsealed_since
@@ -123,7 +123,7 @@ class _Verification:
     def _take(self, event: EventRow) -> None:
         self.report.add(self.appends.take(event))
         if (self.report.events + self.report.unsealed_events) % PROGRESS_EVENTS == 0:
-            self.progress(event.position, max(self.end, event.position))
+            self.progress(event.position, max(self.end, event.position), self.report.last_block)
 
     async def _row(self, query: str) -> tuple[Any, ...]:
         row = await (await self.connection.execute(query.encode())).fetchone()

@@ -351,6 +351,8 @@ the run."""
 _BY_NAME = {each.__name__: each for each in ENTRIES}
 
 CATEGORY = "saga"
+NOBODY = "anonymous"
+"""The actor of a request of which nobody says who makes it."""
 
 
 def journal_stream(saga_id: str) -> str:
