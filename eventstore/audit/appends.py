@@ -24,11 +24,14 @@ class Appends:
         if end <= position:
             del self._open[end]
 
-    def left_open(self, safe: int, archived: Callable[[int], bool]) -> Iterator[Finding]:
-        """Appends whose last event never came, though all is decided up to `safe`."""
+    def left_open(self, safe: int, latest: int, archived: Callable[[int], bool]) -> Iterator[Finding]:
+        """Appends whose last event never came, though all is decided up to `safe`.
+
+        One that ends between `safe` and `latest`, the last position that was drawn, has simply not been read.
+        """
         for end, (first, _) in sorted(self._open.items()):
-            if not archived(end):
-                where = "is missing" if end <= safe else f"is past the end of the log, {safe}"
+            if (end <= safe or end > latest) and not archived(end):
+                where = "is missing" if end <= safe else f"was never drawn: the last one was {latest}"
                 yield Finding("order", f"the append of position {first} ends at {end}, which {where}", first)
 
     @staticmethod

@@ -1,7 +1,7 @@
 """The chain of blocks: each follows the one before, and is what its own hash says."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -21,6 +21,7 @@ class Chain:
     hash: bytes = NO_BLOCK
     last_position: int = 0
     anchors_met: int = 0
+    rewritten: list[Finding] = field(default_factory=list)
 
     @classmethod
     async def before(
@@ -39,6 +40,7 @@ class Chain:
         chain = cls(by_block)
         chain.block, chain.hash = block - 1, before.hash
         chain.last_position = before.header.last_position
+        chain.rewritten += chain._compare(before)
         return chain
 
     def follow(self, seal: Seal) -> Iterator[Finding]:
@@ -54,15 +56,20 @@ class Chain:
         for fault in _faults(seal, self.last_position):
             detail = f"block {block} (positions {seal.header.first_position} to {seal.header.last_position})"
             yield Finding("seal", f"{detail}: {fault}", seal.header.first_position, block=block)
-        for anchor in self.anchors.pop(block, ()):
-            self.anchors_met += 1
-            if not anchor.names(seal):
-                yield _rewritten(anchor)
+        yield from self._compare(seal)
         self.block, self.hash = block, seal.hash
         self.last_position = max(self.last_position, seal.header.last_position)
 
+    def _compare(self, seal: Seal) -> Iterator[Finding]:
+        """Compare a block with its anchors."""
+        for anchor in self.anchors.pop(seal.header.block, ()):
+            self.anchors_met += 1
+            if not anchor.names(seal):
+                yield _rewritten(anchor)
+
     def faults_at_the_end(self) -> Iterator[Finding]:
-        """Anchors of blocks that were not met."""
+        """Anchors of blocks that were not met, or of the block before the first one that does not fit."""
+        yield from self.rewritten
         for block, anchors in sorted(self.anchors.items()):
             for anchor in anchors:
                 if block > self.block:

@@ -4,6 +4,8 @@ from typing import LiteralString
 
 import pytest
 
+from eventstore.audit.anchors import Anchor
+from eventstore.audit.hashes import NO_BLOCK
 from eventstore.audit.verification import Scope
 from tests.conftest import Database
 from tests.integration.audit.logs import anchor_of, fill, kinds, only, seal_all, tampering, verified
@@ -137,6 +139,23 @@ async def test_verification_goes_on_from_a_block(database: Database) -> None:
     assert (report.from_block, report.last_block, report.events) == (2, 3, 8)
     with pytest.raises(LookupError, match="no block 8"):
         await verified(database, Scope(from_block=9))
+
+
+async def test_the_block_before_the_first_one_is_compared_with_its_anchor(database: Database) -> None:
+    await fill(database, 2)
+    await seal_all(database)
+    anchor = await anchor_of(database)
+    await fill(database, 4, first=3)
+    await seal_all(database)
+    other = Anchor(anchor.block, anchor.position, NO_BLOCK)
+
+    sound = await verified(database, Scope(2, [anchor]))
+    rewritten = await verified(database, Scope(2, [other]))
+    unmet = await verified(database, Scope(3, [anchor]))
+
+    assert (sound.findings, sound.anchors) == ([], 1)
+    assert only(rewritten, "anchor").block == 1
+    assert (unmet.ok, only(unmet, "anchor").warning) == (True, True)
 
 
 async def test_archived_positions_may_be_missing(database: Database) -> None:

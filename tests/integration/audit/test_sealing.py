@@ -79,11 +79,16 @@ async def test_many_sealers_beside_many_appends_make_one_chain(database: Databas
             while not done.is_set():
                 await sealer.seal()
 
+    async def verify_meanwhile(done: asyncio.Event) -> None:
+        while not done.is_set():
+            assert (await verified(database)).findings == []
+
     done = asyncio.Event()
-    sealers = [asyncio.create_task(seal(done)) for _ in range(4)]
+    others = [asyncio.create_task(seal(done)) for _ in range(4)]
+    others.append(asyncio.create_task(verify_meanwhile(done)))
     await fill(database, 60)
     done.set()
-    await asyncio.gather(*sealers)
+    await asyncio.gather(*others)
     await seal_all(database)
 
     report = await verified(database, Scope(anchors=[await anchor_of(database)]))
