@@ -27,8 +27,18 @@ DATABASE: Final = "saga"
 OWNER_ROLE: Final = "saga_owner"
 APP_ROLE: Final = "saga_app"
 VERSION_TABLE: Final = "saga_alembic_version"
-MIGRATION_FOLDERS: Final = ("eventstore/migrations", "workflows/saga/migrations", "app/migrations/versions")
-GRANTS_FOLDERS: Final = ("eventstore/migrations/sql", "workflows/saga/migrations/sql", "app/migrations/sql")
+MIGRATION_FOLDERS: Final = (
+    "eventstore/migrations",
+    "eventstore/audit/migrations",
+    "workflows/saga/migrations",
+    "app/migrations/versions",
+)
+GRANTS_FOLDERS: Final = (
+    "eventstore/migrations/sql",
+    "eventstore/audit/migrations/sql",
+    "workflows/saga/migrations/sql",
+    "app/migrations/sql",
+)
 MIGRATION_LOCK: Final = 0x5A6A_0001
 MIGRATION_TIMEOUT_SECONDS: Final = 120
 POLL_SECONDS: Final = 0.05

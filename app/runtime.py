@@ -1,6 +1,6 @@
 """The composition root: the only place that knows the concrete classes. Builds everything, closes in reverse.
 
-database -> migrations -> pools -> store -> lease -> DBOS -> supervisor, reconciler, followers of the log
+database -> migrations -> pools -> store -> lease -> DBOS -> supervisor, reconciler, sealer, followers
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from app.readmodels.sagas import SagaList, SagaProjection
 from app.settings import Settings
 from domain.aggregates import CATALOG
 from eventstore.appender import Appender
+from eventstore.audit.seals import Sealer
 from eventstore.connections import Pool, store_pool
 from eventstore.diagnosis import sequence_faults
 from eventstore.following import Follower
@@ -95,6 +96,7 @@ class Runtime:
     supervisor: Supervisor
     reconciler: Reconciler
     past: Past
+    sealer: Sealer
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     exit_code: int = 0
     looking_after: list[asyncio.Task[None]] = field(default_factory=list)
@@ -115,8 +117,8 @@ class Runtime:
         }
 
     def lagging(self) -> dict[str, str]:
-        """Followers of the log that cannot go on. One is no reason to take every server out of service."""
-        followers: list[Follower] = [self.projection, *self.subscriptions]
+        """What follows the log and cannot go on. One is no reason to take every server out of service."""
+        followers: list[Follower | Sealer] = [self.projection, *self.subscriptions, self.sealer]
         troubles = {follower.name: follower.trouble for follower in followers}
         troubles["snapshots"] = self.store.snapshots.trouble
         return {name: trouble for name, trouble in troubles.items() if trouble}
@@ -214,6 +216,7 @@ async def _build(
         supervisor=Supervisor(pool, lease, runs, engine),
         reconciler=Reconciler(sagas, runs, engine),
         past=Past(store, handler),
+        sealer=Sealer(pool, settings.seal_seconds),
         stopping=stopping,
     )
 
@@ -254,6 +257,7 @@ async def _start(stack: AsyncExitStack, runtime: Runtime) -> None:
     _in_background(stack, _keep_lease(runtime))
     _in_background(stack, runtime.store.snapshots.run())
     _in_background(stack, runtime.projection.run())
+    _in_background(stack, periodically("sealer", runtime.sealer.seconds, runtime.sealer.seal))
     for subscription in runtime.subscriptions:
         await subscription.begin()  # before this server is ready: what happens then is not missed
         _in_background(stack, subscription.run())

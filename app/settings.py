@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     polling_interval_seconds: Seconds = 0.05
     database_connections: Annotated[int, Field(ge=4, le=1000)] = 16
 
+    seal_seconds: Seconds = 5.0
+    """How often what was recorded is sealed against changes: for so long it is not yet."""
+
     body_bytes_max: Annotated[int, Field(ge=1024)] = 1024 * 1024
     page_size_max: Annotated[int, Field(ge=1, le=10_000)] = 1000
     request_seconds_max: Seconds = 10.0

@@ -1,8 +1,9 @@
 """What an operator asks the store: who holds the readers back, and is the sequence of positions sound?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from psycopg.rows import args_row
 
@@ -14,7 +15,7 @@ _OPEN_APPENDS: Final = """
       join pg_stat_activity as activity on activity.pid = held.pid
      order by held.position, held.pid"""
 
-_SEQUENCE: Final = """
+SEQUENCE: Final = """
     select s.seqcache, s.seqcycle, (select last_value from eventstore.position_seq),
            (select coalesce(max(position), 0) from eventstore.events)
       from pg_sequence as s where s.seqrelid = 'eventstore.position_seq'::regclass"""
@@ -44,7 +45,11 @@ async def open_appends(pool: Pool) -> list[OpenAppend]:
 async def sequence_faults(pool: Pool) -> list[str]:
     """What would make readers lose events, in words; empty when all is well."""
     async with pool.connection() as connection:
-        rows = await (await connection.execute(_SEQUENCE)).fetchall()
+        return faults_of_sequence(await (await connection.execute(SEQUENCE)).fetchall())
+
+
+def faults_of_sequence(rows: Sequence[tuple[Any, ...]]) -> list[str]:
+    """The same of what `SEQUENCE` gives."""
     ((cache, cycles, last_value, last_position),) = rows
     faults = []
     if cache != 1:

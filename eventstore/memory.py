@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import takewhile
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -94,6 +95,9 @@ class MemoryEventStore:
             events = [event for event in events if event.stream.split("-", 1)[0] == category]
         for event in list(events)[:limit]:
             yield _copy(event)
+
+    async def find(self, event_id: UUID) -> RecordedEvent | None:
+        return next((_copy(event) for event in self._log if event.event_id == event_id), None)
 
     async def safe_position(self) -> int:
         return len(self._log)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
+from uuid import UUID
 
 from eventstore.events import Appended, Batch, CommandId, RecordedEvent
 from eventstore.snapshots import Snapshots
@@ -62,6 +63,10 @@ class EventStore(Protocol):
         category: str | None = None,
     ) -> AsyncIterator[RecordedEvent]:
         """The events with `after` < position ≤ min(`to`, safe position), in order of position."""
+        ...
+
+    async def find(self, event_id: UUID) -> RecordedEvent | None:
+        """The event with this id. For people who ask, not for commands: it may take a while."""
         ...
 
     async def safe_position(self) -> int:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from psycopg.rows import args_row
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
@@ -59,6 +60,8 @@ _VERSION_AT: Final = """
                 where stream = %(stream)s and version = low + (high - low + 1) / 2 limit 1) as middle
          where low < high)
     select low from search where low >= high"""
+# Without an order, which an index of another column could give: the one of ids would not be used.
+_BY_ID: Final = f"select {_COLUMNS} from eventstore.events where event_id = %(event_id)s"
 _VERSION: Final = "select coalesce(max(version), 0) from eventstore.events where stream = %(stream)s"
 
 
@@ -160,6 +163,10 @@ class PostgresEventStore:
                 yield event
             position = page[-1].position if len(page) == self._page_events else window
             remaining = None if remaining is None else remaining - len(page)
+
+    async def find(self, event_id: UUID) -> RecordedEvent | None:
+        found = await self._reader.rows(_BY_ID, {"event_id": event_id}, args_row(RecordedEvent))
+        return found[0] if found else None
 
     async def safe_position(self) -> int:
         safe: int = await self._reader.scalar("select eventstore.safe_position()")

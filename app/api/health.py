@@ -23,7 +23,7 @@ class Ready(BaseModel):
     lagging: dict[str, str] = Field(
         default_factory=dict,
         examples=[{}],
-        description="Followers of the log (read models, subscriptions) that cannot go on, and why.",
+        description="What follows the log (read models, subscriptions, sealer) and cannot go on, and why.",
     )
 
 

@@ -47,6 +47,7 @@ TAGS: Final = [
     {"name": "operations", "description": "Send signals; undo, retry, resume, skip, abandon; one or many."},
     {"name": "aggregates", "description": "The state of one aggregate, and commands sent to it directly."},
     {"name": "events", "description": "What happened: one stream, or all of them in one order."},
+    {"name": "audit", "description": "Why something is so, and that it was not changed: anchors, proofs."},
     {"name": "health", "description": "For load balancers and supervisors."},
     {"name": "sandbox carrier", "description": "A carrier to try things with; it can be told to misbehave."},
     {"name": "sandbox supplier", "description": "A supplier of the same kind."},

@@ -115,6 +115,17 @@ class SagaClient:
         """A saga and what it had touched, at a position."""
         return await self._send("GET", f"/sagas/{_part(saga_id)}/at", params={"position": position})
 
+    async def why(self, path: str, version: int | None = None) -> Json:
+        """Why an event (`events/ID`) or a stream (`streams/NAME`) is so."""
+        parts = "/".join(_part(part) for part in path.split("/", 1))
+        return await self._send("GET", f"/{parts}/why", params=_given({"version": version}))
+
+    async def anchors(self, limit: int) -> Json:
+        return await self._send("GET", "/audit/anchors", params={"limit": limit})
+
+    async def proof(self, event: str, block: int | None) -> Json:
+        return await self._send("GET", f"/audit/proofs/{_part(event)}", params=_given({"block": block}))
+
     async def _send(self, method: str, path: str, **request: Any) -> Json:
         with _failures_in_one_line(self._http.base_url):
             answer = await self._http.request(method, path, **request)

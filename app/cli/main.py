@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from app.cli import check, demo, events, operations, sagas, serve
+from app.cli import audit, check, demo, events, operations, sagas, serve, verify, why
 from app.cli.errors import CliError
 
 
@@ -43,12 +43,15 @@ app.command(rich_help_panel=SERVER)(demo.demo)
 app.command(rich_help_panel=SERVER)(serve.serve)
 app.command(rich_help_panel=SERVER)(serve.migrate)
 app.command(rich_help_panel=SERVER)(check.check)
+app.command(rich_help_panel=SERVER)(verify.verify)
 app.command(rich_help_panel=ASK)(sagas.start)
 app.command("list", rich_help_panel=ASK)(sagas.list_)
 app.command(rich_help_panel=ASK)(sagas.show)
 app.command(rich_help_panel=ASK)(sagas.watch)
 app.command(rich_help_panel=ASK)(events.events)
 app.command(rich_help_panel=ASK)(events.aggregate)
+app.command(rich_help_panel=ASK)(why.why)
+app.add_typer(audit.app, name="audit", rich_help_panel=ASK)
 app.command(rich_help_panel=OPERATE)(operations.signal)
 app.command(rich_help_panel=OPERATE)(operations.compensate)
 app.command(rich_help_panel=OPERATE)(operations.retry)

@@ -134,6 +134,21 @@ def event_table(events: list[Json]) -> Table:
     return table
 
 
+def why_table(links: list[Json]) -> Table:
+    """The links from an event back to the request that all began with."""
+    table = table_of("recorded", "what", "where", "who", "command")
+    for link in links:
+        event = link["event"]
+        table.add_row(
+            moment(event["recorded_at"]) if event else "",
+            Text(("" if link is links[0] else "because ") + link["says"]),
+            f"{event['stream']}@{event['version']}" if event else "",
+            link["actor"] or "",
+            link["command_id"] or "",
+        )
+    return table
+
+
 def aggregate_lines(aggregate: Json) -> Group:
     table = table_of("field", "value")
     for name, value in aggregate["state"].items():

@@ -94,7 +94,8 @@ def _lines(group: ExceptionGroup) -> Iterator[str]:
 async def _demonstrate(server: ServerProcess, audience: Audience, run: str, count: int) -> Outcome:
     began = time.monotonic()
     play = write_play(run, count)
-    async with httpx.AsyncClient(base_url=server.url, timeout=TIMEOUT_SECONDS) as http:
+    who = {"X-Actor": "demo"}
+    async with httpx.AsyncClient(base_url=server.url, timeout=TIMEOUT_SECONDS, headers=who) as http:
         client = PatientClient(http)
         after = await _open_shop(client, run, count)
         ids = frozenset(order.saga_id for order in play.orders)

@@ -84,3 +84,14 @@ async def test_a_read_ends_where_the_store_was_safe_when_it_began(store: EventSt
     rest = await everything(reading)
 
     assert [event.stream for event in [first, *rest]] == ["x-1"] * 4
+
+
+async def test_an_event_is_found_by_its_id(store: EventStore) -> None:
+    events = [happened(number=number) for number in range(4)]
+    await store.append([Batch("x-1", 0, events)])
+
+    found = await store.find(events[2].event_id)
+
+    assert found is not None
+    assert (found.stream, found.version, found.data) == ("x-1", 3, {"number": 2})
+    assert await store.find(happened().event_id) is None

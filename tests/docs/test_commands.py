@@ -27,18 +27,22 @@ def calls_of(page: Page) -> list[str]:
     return [line for line in lines if line.startswith("saga ") and line not in OF_THE_LOG]
 
 
-def subcommand(name: str) -> TyperCommand:
+def called(line: str) -> tuple[TyperCommand, str, list[str]]:
+    """The command that a call means, also one of a group, and its arguments."""
+    _, name, *arguments = shlex.split(line)
     assert name in SAGA.commands
-    return cast("TyperCommand", SAGA.commands[name])
+    command = SAGA.commands[name]
+    while isinstance(command, TyperGroup) and arguments and arguments[0] in command.commands:
+        command, name, arguments = command.commands[arguments[0]], arguments[0], arguments[1:]
+    return cast("TyperCommand", command), name, arguments
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_commands_can_be_called_so(page: Page) -> None:
     for line in calls_of(page):
-        _, name, *arguments = shlex.split(line)
-        if name in ("--help", "COMMAND"):
+        if line.split()[1] in ("--help", "COMMAND"):
             continue
-        command = subcommand(name)
+        command, name, arguments = called(line)
         if PLACEHOLDER.search(line):
             assert options_in(line) <= options_of(command), line
         elif arguments or line not in page.inline_code:
@@ -46,9 +50,12 @@ def test_commands_can_be_called_so(page: Page) -> None:
 
 
 def test_every_command_is_in_the_reference() -> None:
-    named = {line.split()[1] for line in calls_of(page("docs/reference/cli.md"))}
+    calls = [line.split() for line in calls_of(page("docs/reference/cli.md"))]
 
-    assert set(SAGA.commands) <= named
+    assert set(SAGA.commands) <= {words[1] for words in calls}
+    for name, group in SAGA.commands.items():
+        if isinstance(group, TyperGroup):
+            assert set(group.commands) <= {words[2] for words in calls if words[1] == name}
 
 
 def options_in(line: str) -> set[str]:

@@ -101,7 +101,7 @@ async def _append_start(
         attributes=definition.attributes_of(request.input),
     )
     stream = journal.journal_stream(checked_saga_id(child))
-    batch = Batch(stream, NO_STREAM, [execution.codec.encode(requested, execution.writer.metadata())])
+    batch = Batch(stream, NO_STREAM, [execution.codec.encode(requested, execution.metadata(step))])
     run = run_request(definition.lane, definition.name, child, requested.run)
     entry = journal.ChildStarted(
         step=step, saga=definition.name, child=child, input=dump(request.input), detached=detached
@@ -158,17 +158,29 @@ NO_NEWS = News([], None)
 
 
 async def news_of(
-    store: EventStore, codec: EventCodec, registry: Registry, state: SagaState, end: Event, taken: int = 0
+    store: EventStore,
+    codec: EventCodec,
+    registry: Registry,
+    state: SagaState,
+    end: Event,
+    taken: int = 0,
+    actor: str | None = None,
 ) -> News:
     """What to tell the parent of `state`, also one that has ended: it may be opened again at this moment.
-    DBOS has `taken` runs of which the parent's journal does not know."""
+    DBOS has `taken` runs of which the parent's journal does not know. `actor` is who ended it, if not the
+    saga itself."""
     parent = await read_state(store, codec, state.parent.saga_id) if state.parent else None
     if state.parent is None or parent is None:
         return NO_NEWS
     step = state.parent.step
     run = parent.named_run + 1 + taken if parent.parked and step in parent.children_awaited else None
     told = _told(step, state, end, run)
-    metadata = {"correlation_id": parent.correlation_id, "causation_id": str(parent.request_id)}
+    metadata = {
+        "correlation_id": parent.correlation_id,
+        "causation_id": str(state.causes.latest),
+        "actor": actor or state.on_behalf_of or journal.NOBODY,
+        "saga_id": state.saga_id,
+    }
     batch = Batch(journal.journal_stream(parent.saga_id), parent.version, [codec.encode(told, metadata)])
     lane = registry.lane(parent.name)
     attachment = run_request(lane, parent.name, parent.saga_id, run) if run is not None else None

@@ -136,7 +136,11 @@ async def _ask(
     await execution.writer.append(
         attempted,
         batches=[
-            Batch(stream, child.version, [execution.codec.encode(request, execution.writer.metadata())])
+            Batch(
+                stream,
+                child.version,
+                [execution.codec.encode(request, execution.metadata(step.step, undo=True))],
+            )
         ],
         attachment=None if run is None else run_request(lane, child.name, child.saga_id, run),
         forward=forward,

@@ -236,13 +236,14 @@ class SagaEngine:
                 return view(state)
             metadata = {
                 "correlation_id": state.correlation_id,
-                "causation_id": str(state.request_id),
+                # A signal is no answer to the one before it; what operators ask for often is.
+                "causation_id": str(state.request_id if _is_signal(entry) else state.causes.latest),
                 "actor": actor,
             }
             run = getattr(entry, "run", None)
             stream = journal.journal_stream(saga_id)
             own = Batch(stream, state.version, [self.codec.encode(entry, metadata)])
-            news = await self._news(state, entry, taken)
+            news = await self._news(state, entry, taken, actor)
             lane = self.registry.lane(state.name)
             named = run_request(lane, state.name, saga_id, run) if run is not None else news.attachment
             try:
@@ -255,13 +256,17 @@ class SagaEngine:
             return await self.view(saga_id)
         raise Contention(f"the journal of {saga_id} moved under {RACES_MAX} tries")
 
-    async def _news(self, state: SagaState, entry: Event, taken: int) -> News:
+    async def _news(self, state: SagaState, entry: Event, taken: int, actor: str) -> News:
         if not isinstance(entry, journal.SagaAbandoned):
             return NO_NEWS
-        return await news_of(self.store, self.codec, self.registry, state, entry, taken)
+        return await news_of(self.store, self.codec, self.registry, state, entry, taken, actor)
 
     async def _state(self, saga_id: str) -> SagaState:
         state = await read_state(self.store, self.codec, checked_saga_id(saga_id))
         if state is None:
             raise SagaNotFound(f"there is no saga {saga_id!r}")
         return state
+
+
+def _is_signal(entry: Event) -> bool:
+    return isinstance(entry, journal.SignalReceived)

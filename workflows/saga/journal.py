@@ -353,6 +353,8 @@ _NAMING_RUNS = frozenset(each for each in ENTRIES if "run" in each.model_fields)
 _OF_STEPS = frozenset(each for each in ENTRIES if "step" in each.model_fields)
 
 CATEGORY = "saga"
+NOBODY = "anonymous"
+"""The actor of a request of which nobody says who makes it."""
 
 
 def journal_stream(saga_id: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
+from uuid import UUID
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 from tenacity.stop import stop_after_delay
@@ -80,6 +81,9 @@ class PatientStore:
             lambda: _collect(self.store.read_all(after, to=to, limit=limit, category=category))
         ):
             yield event
+
+    async def find(self, event_id: UUID) -> RecordedEvent | None:
+        return await self.patiently(lambda: self.store.find(event_id))
 
     async def safe_position(self) -> int:
         return await self.patiently(self.store.safe_position)

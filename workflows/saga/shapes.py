@@ -16,7 +16,7 @@ S = TypeVar("S")
 
 ENTRIES_BETWEEN: Final = 100
 """So many entries of a journal are read before its fold is kept; when the saga has begun anew, at once."""
-FOLDED_BY: Final = ("journal.py", "state.py", "step_state.py", "summary.py")
+FOLDED_BY: Final = ("causes.py", "journal.py", "state.py", "step_state.py", "summary.py")
 """The code that folds journals."""
 
 

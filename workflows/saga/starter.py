@@ -48,6 +48,7 @@ class Starter:
                 self.definition.name,
                 saga_input,
                 saga_id=saga_id,
+                actor=recorded.metadata.get("actor") or self.name,
                 correlation_id=recorded.metadata.get("correlation_id"),
                 causation_id=str(recorded.event_id),
             )

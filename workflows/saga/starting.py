@@ -56,7 +56,12 @@ class Asked:
             attributes=self.definition.attributes_of(self.input),
             start_at=self.start_at,
         )
-        metadata = {"correlation_id": self.saga_id} | {name: value for name, value in origin.items() if value}
+        given = {name: value for name, value in origin.items() if value}
+        metadata = {
+            "correlation_id": self.saga_id,
+            "actor": journal.NOBODY,
+            "command_id": self.saga_id,
+        } | given
         return Batch(journal.journal_stream(self.saga_id), NO_STREAM, [codec.encode(entry, metadata)])
 
     def run(self, now: datetime) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from domain import Event
 from eventstore import EventStore, RecordedEvent
 from eventstore.snapshots import Snapshot
 from workflows.saga import journal
+from workflows.saga.causes import Causes
 from workflows.saga.codec import EventCodec
 from workflows.saga.shapes import is_due, journal_shape
 from workflows.saga.step_state import StepState, evolve_step, step_order, take_news
@@ -39,6 +40,7 @@ class SagaState(SagaSummary):
     input: dict[str, Any]
     first_input: dict[str, Any]
     request_id: UUID
+    causes: Causes
     actor: str | None
     steps: dict[str, StepState] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
@@ -63,6 +65,11 @@ class SagaState(SagaSummary):
         forward = sum(step.outcome_version is not None for step in self.steps.values())
         back = sum(step.undo.status in ("compensated", "skipped") for step in self.steps.values())
         return self.began_at_version + forward + back + self.requests
+
+    @property
+    def on_behalf_of(self) -> str | None:
+        """Who is behind what the saga does now."""
+        return (self.causes.undone_by if self.compensating else None) or self.actor
 
     @property
     def undo_to(self) -> str | None:
@@ -183,6 +190,7 @@ class SagaState(SagaSummary):
                 self.signal_times = [*self.signal_times, at][-SIGNAL_TIMES_KEPT:]
             case journal.StepSucceeded(signal=taken) if taken is not None:
                 self.signals = [signal for signal in self.signals if signal.id != taken]
+                self.causes.take(taken)
 
     def _try_anew(self, at: datetime) -> None:
         """An operator has decided: waits for the next attempt end now, and attempts count anew."""
@@ -250,6 +258,7 @@ def _take_in(
         if state is None:
             state = _requested(event, cast("journal.SagaRequested", entry))
         state.apply(entry, event.version, event.recorded_at)
+        state.causes.note(event, entry)
     if state is not None:
         state.version = event.version  # also when nothing is left of the entry
     return state, entries
@@ -286,5 +295,6 @@ def _requested(event: RecordedEvent, entry: journal.SagaRequested) -> SagaState:
         input=entry.input,
         first_input=entry.input,
         request_id=event.event_id,
+        causes=Causes(event.event_id),
         actor=event.metadata.get("actor"),
     )

@@ -91,8 +91,12 @@ class JournalWriter:
     def metadata(self, **more: Any) -> dict[str, Any]:
         """Who, why and for whom: goes with every event that this saga causes."""
         state = self.state
-        metadata = {"correlation_id": state.correlation_id, "causation_id": str(state.request_id), **more}
-        return metadata | ({"actor": state.actor} if state.actor else {})
+        return {
+            "correlation_id": state.correlation_id,
+            "causation_id": str(state.causes.latest),
+            "actor": state.on_behalf_of or journal.NOBODY,
+            **more,
+        }
 
     async def append(
         self,

@@ -109,7 +109,12 @@ async def test_the_saga_belongs_to_what_the_event_belongs_to_and_names_it_as_its
     await service.settle()
 
     ((requested, *_),) = (await journals(service)).values()
-    assert requested.metadata == {"correlation_id": "order-7", "causation_id": str(event.event_id)}
+    assert requested.metadata == {
+        "correlation_id": "order-7",
+        "causation_id": str(event.event_id),
+        "command_id": f"follow-{event.event_id}",
+        "actor": "ana",
+    }
     (done,) = await service.stream("tally-after-a")
     assert done.metadata["correlation_id"] == "order-7"
     assert done.metadata["causation_id"] == str(requested.event_id)
