@@ -20,7 +20,8 @@ from app.executors import Lease, Reconciler, Supervisor
 from app.executors import reconciler as reconciling
 from app.executors import supervisor as supervising
 from app.executors.periodic import periodically
-from app.readmodels.sagas import SagaList, SagaProjection
+from app.readmodels.projections import PROJECTIONS
+from app.readmodels.sagas import SagaList
 from app.settings import Settings
 from domain import Catalog
 from domain.aggregates import CATALOG
@@ -81,7 +82,7 @@ class Runtime:
     registry: Registry
     catalog: Catalog
     sagas: SagaList
-    projection: ProjectionRunner
+    projections: list[ProjectionRunner]
     subscriptions: list[Subscription]
     lease: Lease
     runs: DbosRuns
@@ -108,7 +109,7 @@ class Runtime:
 
     def lagging(self) -> dict[str, str]:
         """Followers of the log that cannot go on. One is no reason to take every server out of service."""
-        followers: list[Follower] = [self.projection, *self.subscriptions]
+        followers: list[Follower] = [*self.projections, *self.subscriptions]
         return {follower.name: follower.trouble for follower in followers if follower.trouble}
 
     async def end_runs(self) -> None:
@@ -156,7 +157,7 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
         raise DatabaseUnusable("; ".join(faults))
     registry = Registry(SAGAS, await remote_calls(stack, settings))
     engine = SagaEngine(store, registry)
-    projection = ProjectionRunner(pool, store, SagaProjection(), commits.event())
+    projections = [ProjectionRunner(pool, store, each, commits.event()) for each in PROJECTIONS]
     subscriptions = await _subscriptions(stack, urls, engine, commits)
     lease = await Lease.take(urls.direct)
     stack.push_async_callback(lease.release)
@@ -186,7 +187,7 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
         registry=registry,
         catalog=CATALOG,
         sagas=sagas,
-        projection=projection,
+        projections=projections,
         subscriptions=subscriptions,
         lease=lease,
         runs=runs,
@@ -230,7 +231,8 @@ def _sandbox_url(settings: Settings, name: str) -> str:
 async def _start(stack: AsyncExitStack, runtime: Runtime) -> None:
     """Start what runs in the background. Order of the end: supervisor, stopping flag, DBOS, lease."""
     _in_background(stack, _keep_lease(runtime))
-    _in_background(stack, runtime.projection.run())
+    for projection in runtime.projections:
+        _in_background(stack, projection.run())
     for subscription in runtime.subscriptions:
         await subscription.begin()  # before this server is ready: what happens then is not missed
         _in_background(stack, subscription.run())

@@ -7,25 +7,48 @@ checkpoint moves only from the value that the batch was read at, so of two runne
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import psycopg
+from psycopg import sql
 
 from eventstore.connections import Pool
 from eventstore.events import RecordedEvent
 from eventstore.following import BATCH_EVENTS, Checkpoint, follow
 from eventstore.port import EventStore
 
+LIVE_SCHEMA: Final = "readmodels"
+"""The schema that queries read."""
+
 
 class Projection(Protocol):
-    """A read model. `apply` sees every event once, in order of position."""
+    """A read model: its tables, and how they follow from the events.
+
+    `apply` sees every event once, in order of position. It names its tables without a schema, because a
+    rebuild fills other ones of the same names; the search path of its transaction is that schema and
+    `pg_catalog`. Whoever changes its tables, or what `apply` makes of an event, raises `version`: the read
+    model must be rebuilt.
+    """
 
     @property
     def name(self) -> str: ...
 
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def tables(self) -> Sequence[str]: ...
+
     async def apply(
         self, connection: psycopg.AsyncConnection[Any], events: Sequence[RecordedEvent]
     ) -> None: ...
+
+
+async def work_in(connection: psycopg.AsyncConnection[Any], schema: str) -> None:
+    """From here to the end of the transaction, names without a schema are those of `schema`."""
+    await connection.execute(
+        sql.SQL("set local search_path to {}, pg_catalog").format(sql.Identifier(schema))
+    )
 
 
 @dataclass
@@ -62,6 +85,7 @@ class ProjectionRunner:
                 return False
             if not await checkpoint.move(connection, position, events[-1].position):
                 return False
+            await work_in(connection, LIVE_SCHEMA)
             await self.projection.apply(connection, events)
         return True
 

@@ -11,6 +11,7 @@ from app.bulk import BulkAction, BulkAnswer, act_on_all
 from app.readmodels.sagas import SagaFilter, SagaList, SagaProjection
 from eventstore import StoreUnavailable
 from eventstore.connections import store_pool
+from eventstore.projections import LIVE_SCHEMA, work_in
 from tests.conftest import Database
 from tests.unit.workflows.toys import Order, do, service_of
 from workflows.saga import Saga, operations
@@ -36,6 +37,7 @@ async def three_completed(database: Database) -> MemoryService:
         await service.run_saga("saga", Order(), saga_id)
     events = [event async for event in service.store.read_all()]
     async with await AsyncConnection.connect(database.url) as connection:
+        await work_in(connection, LIVE_SCHEMA)
         await SagaProjection().apply(connection, events)
     return service
 

@@ -11,6 +11,7 @@ from app.readmodels.sagas import SagaFilter, SagaList, SagaProjection
 from domain import Event
 from eventstore import RecordedEvent
 from eventstore.connections import store_pool
+from eventstore.projections import LIVE_SCHEMA, work_in
 from tests.conftest import Database
 from workflows.saga import journal
 
@@ -48,6 +49,7 @@ async def record(database: Database, *histories: tuple[str, Sequence[Event], dat
                 )
             )
     async with await AsyncConnection.connect(database.url) as connection:
+        await work_in(connection, LIVE_SCHEMA)
         await SagaProjection().apply(connection, events)
 
 
