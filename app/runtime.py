@@ -20,7 +20,7 @@ from app.executors import Lease, Reconciler, Supervisor
 from app.executors import reconciler as reconciling
 from app.executors import supervisor as supervising
 from app.executors.periodic import periodically
-from app.readmodels.projections import PROJECTIONS
+from app.readmodels.projections import BY_NAME, PROJECTIONS, tables_file
 from app.readmodels.sagas import SagaList
 from app.settings import Settings
 from domain import Catalog
@@ -29,8 +29,12 @@ from eventstore.appender import Appender
 from eventstore.connections import Pool, store_pool
 from eventstore.diagnosis import sequence_faults
 from eventstore.following import Follower
+from eventstore.notifications import Listener, Notifier
 from eventstore.postgres import PostgresEventStore
 from eventstore.projections import ProjectionRunner
+from eventstore.rebuild import Rebuilds
+from eventstore.side_runners import LOOK_SECONDS, SideRunners
+from eventstore.standings import Standings
 from eventstore.subscriptions import Subscription
 from eventstore.tasks import end
 from workflows.carrier import Carrier
@@ -56,15 +60,25 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class Commits:
-    """Wakes those who follow the log: each has an event of its own, which it clears when it looks."""
+    """Wakes those who follow the log: each has an event of its own, which it clears when it looks.
 
+    `notifier` tells the other processes of commits of this one.
+    """
+
+    notifier: Notifier
     _events: list[asyncio.Event] = field(default_factory=list)
 
     def event(self) -> asyncio.Event:
         self._events.append(asyncio.Event())
         return self._events[-1]
 
-    def tell(self, _position: int) -> None:
+    def tell(self, position: int) -> None:
+        """This process has committed."""
+        self.heard()
+        self.notifier.tell(position)
+
+    def heard(self) -> None:
+        """Somebody has committed."""
         for event in self._events:
             event.set()
 
@@ -84,6 +98,9 @@ class Runtime:
     sagas: SagaList
     projections: list[ProjectionRunner]
     subscriptions: list[Subscription]
+    side_runners: SideRunners
+    rebuilds: Rebuilds
+    commits: Commits
     lease: Lease
     runs: DbosRuns
     supervisor: Supervisor
@@ -109,8 +126,15 @@ class Runtime:
 
     def lagging(self) -> dict[str, str]:
         """Followers of the log that cannot go on. One is no reason to take every server out of service."""
-        followers: list[Follower] = [*self.projections, *self.subscriptions]
+        followers: list[Follower] = [*self.projections, *self.subscriptions, *self.side_runners.followers]
         return {follower.name: follower.trouble for follower in followers if follower.trouble}
+
+    @property
+    def standings(self) -> Standings:
+        """Where the followers of the log stand, also those of other processes."""
+        versions = {each.name: each.projection.version for each in self.projections}
+        versions |= {subscription.name: 1 for subscription in self.subscriptions}
+        return Standings(self.pool, self.store, versions)
 
     async def end_runs(self) -> None:
         """Take no more runs, and let those under way come to their next append, where the flag ends them.
@@ -149,7 +173,7 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
     pool = await stack.enter_async_context(store_pool(urls.app, settings.database_connections))
     appender_pool = await stack.enter_async_context(store_pool(urls.app, 1))
     stopping = asyncio.Event()
-    commits = Commits()
+    commits = Commits(Notifier(pool))
     appender = Appender(appender_pool, function=("saga", "append_items"), on_commit=commits.tell)
     stack.push_async_callback(appender.close, APPENDS_SECONDS)
     store = PostgresEventStore(pool, appender)
@@ -189,6 +213,9 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
         sagas=sagas,
         projections=projections,
         subscriptions=subscriptions,
+        side_runners=SideRunners(pool, store, BY_NAME),
+        rebuilds=await _rebuilds(pool, store, urls),
+        commits=commits,
         lease=lease,
         runs=runs,
         supervisor=Supervisor(pool, lease, runs, engine),
@@ -222,6 +249,12 @@ async def _subscriptions(
     ]
 
 
+async def _rebuilds(pool: Pool, store: PostgresEventStore, urls: DatabaseUrls) -> Rebuilds:
+    async with pool.connection() as connection:
+        app_role = connection.info.user
+    return Rebuilds(urls.owner, app_role, store, BY_NAME, lambda name: tables_file(name).read_text("utf-8"))
+
+
 def _sandbox_url(settings: Settings, name: str) -> str:
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # an address to talk to, not to bind
     host = everywhere.get(settings.host, settings.host)
@@ -231,8 +264,14 @@ def _sandbox_url(settings: Settings, name: str) -> str:
 async def _start(stack: AsyncExitStack, runtime: Runtime) -> None:
     """Start what runs in the background. Order of the end: supervisor, stopping flag, DBOS, lease."""
     _in_background(stack, _keep_lease(runtime))
+    notifier = runtime.commits.notifier
+    _in_background(stack, notifier.run())
+    listener = Listener(runtime.urls.direct, runtime.commits.heard, notifier.sender)
+    _in_background(stack, listener.run())
     for projection in runtime.projections:
         _in_background(stack, projection.run())
+    stack.push_async_callback(runtime.side_runners.close)
+    _in_background(stack, periodically("side runners", LOOK_SECONDS, runtime.side_runners.look))
     for subscription in runtime.subscriptions:
         await subscription.begin()  # before this server is ready: what happens then is not missed
         _in_background(stack, subscription.run())

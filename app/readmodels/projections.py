@@ -12,6 +12,7 @@ from eventstore.projections import Projection
 
 PROJECTIONS: Final[tuple[Projection, ...]] = (SagaProjection(),)
 _FOLDER: Final = Path(__file__).parent / "sql"
+BY_NAME: Final = {projection.name: projection for projection in PROJECTIONS}
 
 
 def tables_file(name: str) -> Path:

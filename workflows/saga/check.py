@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from domain import Catalog, Rejected
 from eventstore import EventStore, RecordedEvent
+from eventstore.decisions import CATEGORIES as DECISIONS_ABOUT_FOLLOWERS
 from workflows.saga import journal
 from workflows.saga.commands import CommandHandler
 from workflows.saga.definition import Registry
@@ -129,6 +130,8 @@ class Check:
 
     async def _check_event(self, event: RecordedEvent) -> None:
         category, _, saga_id = event.stream.partition("-")
+        if category in DECISIONS_ABOUT_FOLLOWERS:
+            return
         of_saga = category == journal.CATEGORY
         try:
             if of_saga:
