@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import structlog
+
 from eventstore.checkpoints import Checkpoint, Connection, Parked, Standing
 from eventstore.connections import Pool
 from eventstore.decisions import SYSTEM, Decider, record
@@ -21,6 +23,8 @@ from eventstore.port import EventStore
 
 ATTEMPTS_MAX: Final = 3
 """Attempts of one process before it parks; a second apart."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -58,7 +62,8 @@ class Patience:
         self._attempts = 0
         async with self.pool.connection() as connection, connection.transaction():
             await park(connection, standing, parked)
-        return poison
+        log.error("follower of the log is parked", follower=standing.name, **_facts(parked))
+        return FollowerParked(str(parked))
 
     def forget(self) -> None:
         """The follower has gone on."""

@@ -41,7 +41,7 @@ class Lag:
 
 
 @dataclass(frozen=True, slots=True)
-class Tables:
+class SlotView:
     """The tables of a slot, or a subscription: `followed` says whether this code can take in more events."""
 
     version: int
@@ -63,9 +63,9 @@ class FollowerView:
     kind: Kind
     code_version: int | None
     needs_rebuild: bool
-    live: Tables
-    staging: Tables | None
-    previous: Tables | None
+    live: SlotView
+    staging: SlotView | None
+    previous: SlotView | None
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Standings:
             cursor = connection.cursor(row_factory=dict_row)
             await cursor.execute(_ROWS.encode(), {"safe": safe, "name": name})
             rows = await cursor.fetchall()
-        tables: dict[str, dict[Slot, Tables]] = {}
+        tables: dict[str, dict[Slot, SlotView]] = {}
         kinds: dict[str, Kind] = {}
         for row in rows:
             events, seconds = row.pop("events"), row.pop("seconds")
@@ -104,9 +104,9 @@ class Standings:
             tables.setdefault(of, {})[Slot(slot or Slot.LIVE)] = self._tables(of, standing, lag)
         return [self._view(of, kinds[of], slots) for of, slots in tables.items() if Slot.LIVE in slots]
 
-    def _tables(self, of: str, standing: Standing, lag: Lag) -> Tables:
+    def _tables(self, of: str, standing: Standing, lag: Lag) -> SlotView:
         rate = standing.events_per_second
-        return Tables(
+        return SlotView(
             version=standing.version,
             state=standing.state,
             followed=standing.version == self.versions.get(of),
@@ -118,7 +118,7 @@ class Standings:
             eta_seconds=lag.events / rate if rate and standing.state == "following" else None,
         )
 
-    def _view(self, name: str, kind: Kind, slots: dict[Slot, Tables]) -> FollowerView:
+    def _view(self, name: str, kind: Kind, slots: dict[Slot, SlotView]) -> FollowerView:
         code_version, live = self.versions.get(name), slots[Slot.LIVE]
         return FollowerView(
             name=name,
@@ -131,7 +131,7 @@ class Standings:
         )
 
 
-def slots_of(view: FollowerView) -> Sequence[tuple[Slot, Tables]]:
+def slots_of(view: FollowerView) -> Sequence[tuple[Slot, SlotView]]:
     """The slots that there are."""
     found = ((Slot.LIVE, view.live), (Slot.STAGING, view.staging), (Slot.PREVIOUS, view.previous))
     return [(slot, tables) for slot, tables in found if tables is not None]
