@@ -14,6 +14,7 @@ INSTALLED := .venv/.installed
 SOURCES := app workflows domain eventstore
 FILE_LINES_MAX := 400
 SIMULATE_SEEDS ?= 1000000
+TEST_PROCESSES ?= 4
 
 .PHONY: run test check fmt northwind simulate setup sizes
 .DEFAULT_GOAL := test
@@ -22,7 +23,7 @@ run: setup
 	$(BIN)/saga demo
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 check: setup sizes
 	$(BIN)/ruff check .

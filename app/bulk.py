@@ -134,7 +134,7 @@ async def _outcome(engine: SagaEngine, asked: BulkAction, row: SagaRow, seconds_
 
 
 async def _weigh(engine: SagaEngine, asked: BulkAction, said: BulkOutcome) -> None:
-    state = await read_state(engine.store, said.saga_id)
+    state = await read_state(engine.store, engine.codec, said.saga_id)
     if state is None:
         raise SagaNotFound(f"there is no saga {said.saga_id!r}")
     said.status = state.status

@@ -22,6 +22,7 @@ from eventstore.connections import configure, store_pool
 from eventstore.postgres import PostgresEventStore
 from workflows.saga import Registry
 from workflows.saga.check import Check
+from workflows.saga.codec import EventCodec
 from workflows.sagas import SAGAS
 
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -56,7 +57,7 @@ async def check_once(settings: Settings, urls: DatabaseUrls, progress: Callable[
         store = PostgresEventStore(pool, Appender(pool))
         registry = Registry(SAGAS, await remote_calls(stack, settings))
         try:
-            report = await Check(store, CATALOG, registry).run(progress)
+            report = await Check(store, EventCodec(CATALOG), registry).run(progress)
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
             raise DatabaseUnusable("the database has no event store: run saga migrate") from error
     return report.document()

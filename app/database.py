@@ -20,9 +20,12 @@ from psycopg import sql
 from app import embedded
 from app.embedded import EmbeddedPostgres
 from app.guard import guarding
+from app.readmodels.projections import projections_of
 from app.readmodels.registration import register_projections
 from app.settings import Settings
+from domain.aggregates import CATALOG
 from eventstore.schema_files import run_grants
+from workflows.saga.codec import EventCodec
 
 DATABASE: Final = "saga"
 OWNER_ROLE: Final = "saga_owner"
@@ -126,7 +129,7 @@ def _migrate(urls: DatabaseUrls, given_up: threading.Event) -> None:
             app_role = None  # one role is both: there is nothing to grant
         try:
             upgrade(urls.owner)
-            register_projections(_engine(urls.owner))
+            register_projections(_engine(urls.owner), projections_of(EventCodec(CATALOG)))
             if app_role is not None:
                 _grant(urls.owner, app_role)
             DBOS.migrate(sqlalchemy_url(urls.owner), application_role=app_role)

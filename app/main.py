@@ -58,7 +58,7 @@ def _install_reference(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             runtime: Runtime = app.state.runtime
-            app.openapi_schema = openapi_document(app, runtime.catalog, runtime.registry)
+            app.openapi_schema = openapi_document(app, runtime.codec.catalog, runtime.registry)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way

@@ -6,7 +6,7 @@ database -> migrations -> pools -> store -> lease -> DBOS -> supervisor, reconci
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,10 +20,9 @@ from app.executors import Lease, Reconciler, Supervisor
 from app.executors import reconciler as reconciling
 from app.executors import supervisor as supervising
 from app.executors.periodic import periodically
-from app.readmodels.projections import BY_NAME, PROJECTIONS, tables_file
+from app.readmodels.projections import projections_of, tables_file
 from app.readmodels.sagas import SagaList
 from app.settings import Settings
-from domain import Catalog
 from domain.aggregates import CATALOG
 from eventstore.appender import Appender
 from eventstore.connections import Pool, store_pool
@@ -31,14 +30,15 @@ from eventstore.diagnosis import sequence_faults
 from eventstore.following import Follower
 from eventstore.notifications import Listener, Notifier
 from eventstore.postgres import PostgresEventStore
-from eventstore.projections import ProjectionRunner
-from eventstore.rebuild import Rebuilds
+from eventstore.projections import Projection, ProjectionRunner
+from eventstore.rebuild import Rebuilds, checked_names
 from eventstore.side_runners import LOOK_SECONDS, SideRunners
 from eventstore.standings import Standings
 from eventstore.subscriptions import Subscription
 from eventstore.tasks import end
 from workflows.carrier import Carrier
 from workflows.saga import CallDefinition, Registry, SagaEngine
+from workflows.saga.codec import EventCodec
 from workflows.saga.commands import CommandHandler
 from workflows.saga.dbos_runs import DbosRuns
 from workflows.saga.patience import PatientStore
@@ -94,7 +94,7 @@ class Runtime:
     handler: CommandHandler
     engine: SagaEngine
     registry: Registry
-    catalog: Catalog
+    codec: EventCodec
     sagas: SagaList
     projections: list[ProjectionRunner]
     subscriptions: list[Subscription]
@@ -179,15 +179,17 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
     store = PostgresEventStore(pool, appender)
     if faults := await sequence_faults(pool):
         raise DatabaseUnusable("; ".join(faults))
+    codec = EventCodec(CATALOG)
     registry = Registry(SAGAS, await remote_calls(stack, settings))
-    engine = SagaEngine(store, registry)
-    projections = [ProjectionRunner(pool, store, each, commits.event()) for each in PROJECTIONS]
+    engine = SagaEngine(store, registry, codec)
+    projections = projections_of(codec)
+    by_name = {projection.name: projection for projection in projections}
     subscriptions = await _subscriptions(stack, urls, engine, commits)
     lease = await Lease.take(urls.direct)
     stack.push_async_callback(lease.release)
     patient = PatientStore(store, stopping.is_set)
     runner = Runner(
-        patient, CommandHandler(patient, CATALOG), registry, lease.executor_id, stopping=stopping.is_set
+        patient, CommandHandler(patient, codec), registry, lease.executor_id, stopping=stopping.is_set
     )
     sagas = SagaList(pool)
     # A saga whose definition is gone must still run: to become stuck where a person sees it, to be undone.
@@ -206,15 +208,15 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
         urls=urls,
         pool=pool,
         store=store,
-        handler=CommandHandler(store, CATALOG),
+        handler=CommandHandler(store, codec),
         engine=engine,
         registry=registry,
-        catalog=CATALOG,
+        codec=codec,
         sagas=sagas,
-        projections=projections,
+        projections=[ProjectionRunner(pool, store, each, commits.event()) for each in projections],
         subscriptions=subscriptions,
-        side_runners=SideRunners(pool, store, BY_NAME),
-        rebuilds=await _rebuilds(pool, store, urls),
+        side_runners=SideRunners(pool, store, by_name),
+        rebuilds=await _rebuilds(pool, store, urls, by_name),
         commits=commits,
         lease=lease,
         runs=runs,
@@ -240,7 +242,7 @@ async def _subscriptions(
     stack: AsyncExitStack, urls: DatabaseUrls, engine: SagaEngine, commits: Commits
 ) -> list[Subscription]:
     """One for each kind of saga that events start."""
-    starters = [Starter(engine, CATALOG, definition) for definition in engine.registry if definition.on]
+    starters = [Starter(engine, definition) for definition in engine.registry if definition.on]
     # A connection for each while it handles events, out of the way of what its handler needs.
     leaders = await stack.enter_async_context(store_pool(urls.app, max(1, len(starters))))
     return [
@@ -249,10 +251,15 @@ async def _subscriptions(
     ]
 
 
-async def _rebuilds(pool: Pool, store: PostgresEventStore, urls: DatabaseUrls) -> Rebuilds:
+async def _rebuilds(
+    pool: Pool, store: PostgresEventStore, urls: DatabaseUrls, projections: Mapping[str, Projection]
+) -> Rebuilds:
+    checked_names(projections)
     async with pool.connection() as connection:
         app_role = connection.info.user
-    return Rebuilds(urls.owner, app_role, store, BY_NAME, lambda name: tables_file(name).read_text("utf-8"))
+    return Rebuilds(
+        urls.owner, app_role, store, projections, lambda name: tables_file(name).read_text("utf-8")
+    )
 
 
 def _sandbox_url(settings: Settings, name: str) -> str:

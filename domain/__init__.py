@@ -2,5 +2,6 @@
 
 from domain.catalog import Catalog, UnknownName
 from domain.decider import Command, Decider, Event, Rejected, State
+from domain.upcaster import Upcaster
 
-__all__ = ["Catalog", "Command", "Decider", "Event", "Rejected", "State", "UnknownName"]
+__all__ = ["Catalog", "Command", "Decider", "Event", "Rejected", "State", "UnknownName", "Upcaster"]

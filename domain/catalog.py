@@ -44,11 +44,11 @@ class Catalog:
         return self._find(self._by_command, type(command).__name__)[1]
 
     def command(self, name: str, data: Mapping[str, Any]) -> Command:
-        """The stored or received command `name` as a value. Raises UnknownName, pydantic.ValidationError."""
+        """The command as a value, of today's schema. Raises UnknownName, pydantic.ValidationError."""
         return self._find(self._by_command, name)[0].model_validate(data)
 
     def event(self, name: str, data: Mapping[str, Any]) -> Event:
-        """The stored event `name` as a value. Raises UnknownName, pydantic.ValidationError."""
+        """The event as a value, of today's schema. Raises UnknownName, pydantic.ValidationError."""
         return self._find(self._events, name).model_validate(data)
 
     @staticmethod

@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from domain.upcaster import Upcaster
+
 
 class Command(BaseModel):
     """A request in the imperative. Its class name is its durable name."""
@@ -49,7 +51,11 @@ S = TypeVar("S", bound=State)
 
 @dataclass(frozen=True, slots=True)
 class Decider(Generic[C, E, S]):
-    """One aggregate. `commands` and `events` are the unions that `decide` and `evolve` match on."""
+    """One aggregate. `commands` and `events` are the unions that `decide` and `evolve` match on.
+
+    Upcasters are for what older code has stored: `upcasters` for its events, `command_upcasters` for commands
+    in the journals of sagas.
+    """
 
     category: str
     key: Callable[[C], str]
@@ -58,6 +64,8 @@ class Decider(Generic[C, E, S]):
     evolve: Callable[[S, E], S]
     commands: Any
     events: Any
+    upcasters: tuple[Upcaster, ...] = ()
+    command_upcasters: tuple[Upcaster, ...] = ()
 
     def stream(self, key: str) -> str:
         return f"{self.category}-{key}"

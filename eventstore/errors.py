@@ -14,7 +14,10 @@ EventStoreError
 ├── FollowerBehind         it has too much of the log before it for what was asked
 ├── TablesBusy             readers hold the tables of a projection
 ├── OwnerNeeded            the role that was given may not make or move tables
-└── UnsafeReader           this connection cannot compute a safe position
+├── UnsafeReader           this connection cannot compute a safe position
+├── BrokenChain            upcasters that do not lead from all that may be stored to today's schemas
+├── UnknownSchema          stored under a name or schema version that this code does not know
+└── UpcastFailed           an upcaster failed on what is stored
 """
 
 
@@ -99,3 +102,22 @@ class TablesBusy(EventStoreError):
 
 class OwnerNeeded(EventStoreError):
     """The role may not make or move tables: servers need the owner's address, SAGA_OWNER_DATABASE_URL."""
+
+
+class BrokenChain(EventStoreError):
+    """The upcasters of this code are not whole; nothing was read. The message says which one to mend."""
+
+
+class UnknownSchema(EventStoreError, LookupError):
+    """This code does not know what is stored. Deploy the code that does, or an upcaster for it."""
+
+    def __init__(self, name: str, version: int, known: range) -> None:
+        newest = known[-1] if known else 0
+        what = f"newer than version {newest}, the last one" if 0 < newest < version else "nothing"
+        super().__init__(f"{name} version {version} is {what} that this code knows")
+        self.name = name
+        self.version = version
+
+
+class UpcastFailed(EventStoreError):
+    """An upcaster failed on what is stored: mend the upcaster."""

@@ -22,9 +22,12 @@ from app.database import APP_ROLE, OWNER_ROLE, DatabaseUrls, migrate, prepare_em
 from app.embedded import EmbeddedPostgres
 
 TEMPLATE = "saga_template"
-# The tests kill our processes, never the machine: without fsync a database is cloned in a few milliseconds.
-TEST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "400"}
+# The tests kill our processes, never the machine.
+TEST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "400", "max_wal_size": "128MB"}
 STOP_SECONDS_MAX = 30
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES_MIN = 4 * 1024**3
+"""With so much room the servers keep their data in memory: creating a database is ten times as fast there."""
 
 _numbers = count(1)
 
@@ -33,6 +36,11 @@ def pytest_configure() -> None:
     """The tests mean the same wherever they run: settings of the surrounding shell do not count."""
     for name in [name for name in os.environ if name.startswith("SAGA_")]:
         del os.environ[name]
+    # Nothing here speaks TLS, and each client of httpx would read all authorities of the world: 27 ms.
+    os.environ.pop("SSL_CERT_FILE", None)
+    os.environ["SSL_CERT_DIR"] = os.devnull
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES_MIN:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def command_request(
 )
 async def show(category: str, key: Key, runtime: RuntimeOf) -> JsonResponse:
     """Its state as of now; `ETag` is its version. 404 when it has no events."""
-    find_category(runtime.catalog, category)
+    find_category(runtime.codec.catalog, category)
     async with in_time(runtime):
         folded = await runtime.handler.load(category, key)
     if folded.last is None:
@@ -75,7 +75,7 @@ async def send(
 
     With an `Idempotency-Key` the same command again answers what the first one did.
     """
-    named = find_command(runtime.catalog, category, command)
+    named = find_command(runtime.codec.catalog, category, command)
     if body.get(named.key_field, key) != key:
         raise InvalidRequest([FieldError(field=named.key_field, message=f"the path says {key!r}")])
     asked = validated(named.type, {**body, named.key_field: key})

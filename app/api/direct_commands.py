@@ -44,7 +44,7 @@ async def send_command(runtime: Runtime, command: Command, request: Request) -> 
     The id is looked up before anything is decided: on today's state the same command may well be refused.
     Raises Rejected, VersionMismatch, CommandIdReused, Contention, StoreUnavailable.
     """
-    decider = runtime.catalog.decider_of(command)
+    decider = runtime.codec.catalog.decider_of(command)
     key = decider.key(command)
     stream = decider.stream(key)
     command_id = _command_id(stream, command, request)

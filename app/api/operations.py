@@ -147,7 +147,7 @@ async def _preview(target: Target, request: CompensateRequest) -> Response:
     runtime = target.runtime
     async with in_time(runtime):
         seen = await preview(
-            runtime.store, runtime.catalog, target.saga_id, to_step=request.to_step, force=request.force
+            runtime.store, runtime.codec, target.saga_id, to_step=request.to_step, force=request.force
         )
     if target.expected not in (None, seen.journal_version):
         raise SagaMoved(target.saga_id, seen.journal_version)

@@ -134,7 +134,7 @@ async def journal(
 
 async def _state(saga_id: SagaId, runtime: RuntimeOf) -> SagaState:
     async with in_time(runtime):
-        state = await read_state(runtime.store, saga_id)
+        state = await read_state(runtime.store, runtime.codec, saga_id)
     if state is None:
         raise _no_saga(saga_id)
     return state
@@ -161,7 +161,7 @@ async def watch(
 ) -> StreamingResponse:
     """The saga whenever it changes, until it has ended or is stuck."""
     return StreamingResponse(
-        server_sent_events(runtime.store, state, stopping),
+        server_sent_events(runtime.store, runtime.codec, state, stopping),
         media_type="text/event-stream",
         # Without the second one nginx would keep the events until its buffer is full.
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},

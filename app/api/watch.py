@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from eventstore import EventStore, StoreUnavailable
+from workflows.saga.codec import EventCodec
 from workflows.saga.engine import SagaEngine
 from workflows.saga.state import SagaState, catch_up
 from workflows.saga.view import SagaView, view
@@ -34,6 +35,7 @@ async def wait_for_end(
 
 async def server_sent_events(
     store: EventStore,
+    codec: EventCodec,
     state: SagaState,
     stopping: asyncio.Event,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
@@ -48,7 +50,7 @@ async def server_sent_events(
     yield _event(state)
     pause, spoke_at = POLL_SECONDS_FIRST, clock()
     while not (state.at_rest or await _stops_within(pause, stopping)):
-        if await _moved(store, state):
+        if await _moved(store, codec, state):
             yield _event(state)
             pause, spoke_at = POLL_SECONDS_FIRST, clock()
         else:
@@ -58,10 +60,10 @@ async def server_sent_events(
             spoke_at = clock()
 
 
-async def _moved(store: EventStore, state: SagaState) -> bool:
+async def _moved(store: EventStore, codec: EventCodec, state: SagaState) -> bool:
     """Fold what was appended to the journal since; whether there was anything."""
     try:
-        return bool(await catch_up(store, state))
+        return bool(await catch_up(store, codec, state))
     except StoreUnavailable:
         return False
 

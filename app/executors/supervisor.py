@@ -188,7 +188,7 @@ class Supervisor:
     async def _outcomes(self, run: PendingRun) -> int:
         """The saga's progress; -1 when its journal cannot be read, which must not hold up the other runs."""
         try:
-            state = await read_state(self.engine.store, run.saga_id)
+            state = await read_state(self.engine.store, self.engine.codec, run.saga_id)
         except StoreUnavailable:
             raise
         except Exception:

@@ -9,10 +9,14 @@ from typing import Final
 
 from app.readmodels.sagas import SagaProjection
 from eventstore.projections import Projection
+from workflows.saga.codec import EventCodec
 
-PROJECTIONS: Final[tuple[Projection, ...]] = (SagaProjection(),)
 _FOLDER: Final = Path(__file__).parent / "sql"
-BY_NAME: Final = {projection.name: projection for projection in PROJECTIONS}
+
+
+def projections_of(codec: EventCodec) -> tuple[Projection, ...]:
+    """All projections. Whatever follows the log, is rebuilt or has tables is in this list."""
+    return (SagaProjection(codec),)
 
 
 def tables_file(name: str) -> Path:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import sqlalchemy
 from sqlalchemy import Connection, text
 
-from app.readmodels.projections import PROJECTIONS, tables_file
+from app.readmodels.projections import tables_file
 from eventstore.projections import LIVE_SCHEMA, Projection
 from eventstore.schema_files import run_in_schema
 
@@ -30,7 +30,7 @@ _NAME_TABLES = text(
 )
 
 
-def register_projections(engine: sqlalchemy.Engine, projections: Sequence[Projection] = PROJECTIONS) -> None:
+def register_projections(engine: sqlalchemy.Engine, projections: Sequence[Projection]) -> None:
     """Register those that are new. The engine is the owner's."""
     for projection in projections:
         with engine.begin() as connection:

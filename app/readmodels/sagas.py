@@ -12,6 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from eventstore import RecordedEvent
 from eventstore.connections import Pool
+from workflows.saga.codec import EventCodec
 from workflows.saga.journal import CATEGORY
 from workflows.saga.state import SagaStatus, SagaSummary, summarise
 
@@ -116,12 +117,15 @@ class SagaProjection:
     version = 1
     tables = ("sagas",)
 
+    def __init__(self, codec: EventCodec) -> None:
+        self._codec = codec
+
     async def apply(self, connection: psycopg.AsyncConnection[Any], events: Sequence[RecordedEvent]) -> None:
         journals = [event for event in events if event.stream.startswith(f"{CATEGORY}-")]
         known = await self._known(connection, {event.stream for event in journals})
         for event in journals:
             position, summary = known.get(event.stream, (event.position, None))
-            known[event.stream] = (position, summarise(event, summary))
+            known[event.stream] = (position, summarise(self._codec, event, summary))
         if known:
             async with connection.cursor() as cursor:
                 await cursor.executemany(_UPSERT, [_row(position, saga) for position, saga in known.values()])

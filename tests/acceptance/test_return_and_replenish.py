@@ -8,11 +8,15 @@ import pytest
 
 from app.database import APP_ROLE
 from app.embedded import EmbeddedPostgres
+from domain.aggregates import CATALOG
 from tests.acceptance.conftest import DATABASE
 from tests.acceptance.server import Json, balance, order_of, start, stock_of, until
 from tests.integration.eventstore.stores import open_store
 from workflows.saga import Registry, SagaEngine
+from workflows.saga.codec import EventCodec
 from workflows.sagas import SAGAS
+
+CODEC = EventCodec(CATALOG)
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -26,7 +30,7 @@ def signal(postgres_server: EmbeddedPostgres) -> Signal:
     async def send(saga_id: str, name: str, data: Json) -> None:
         url = postgres_server.url(role=APP_ROLE, database=DATABASE)
         async with open_store(url, function=("saga", "append_items")) as store:
-            engine = SagaEngine(store, Registry(SAGAS))
+            engine = SagaEngine(store, Registry(SAGAS), CODEC)
             await engine.signal(saga_id, name, data, signal_id=f"{name}-1", actor="Bo")
 
     return lambda saga_id, name, data: asyncio.run(send(saga_id, name, data))

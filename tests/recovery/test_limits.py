@@ -6,6 +6,7 @@ from itertools import pairwise
 import httpx
 import pytest
 
+from domain.aggregates import CATALOG
 from tests.acceptance.server import until
 from tests.conftest import Database
 from tests.integration.eventstore.stores import open_store
@@ -14,6 +15,9 @@ from tests.recovery.launcher import serving
 from tests.recovery.sagas import MORE_SAGAS
 from tests.recovery.shop import Look, await_end, behave, saga
 from workflows.saga import Registry, SagaEngine
+from workflows.saga.codec import EventCodec
+
+CODEC = EventCodec(CATALOG)
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -76,7 +80,7 @@ def test_runs_begin_no_more_often_than_allowed(database: Database) -> None:
 async def enqueue(database: Database, names: list[str]) -> None:
     """Start sagas while no server runs, each with its name as its id and a number."""
     async with open_store(database.url, function=("saga", "append_items")) as store:
-        engine = SagaEngine(store, Registry(MORE_SAGAS))
+        engine = SagaEngine(store, Registry(MORE_SAGAS), CODEC)
         for number, name in enumerate(names):
             asked = {"order_id": f"{name}-{number}", "wait_seconds": 1}
             await engine.start(name, asked, saga_id=f"{name}-{number}")

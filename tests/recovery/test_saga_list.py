@@ -11,6 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from app.readmodels.sagas import NAME
+from domain.aggregates import CATALOG
 from eventstore import NO_STREAM, Batch, RecordedEvent
 from eventstore.connections import store_pool
 from eventstore.projections import ProjectionRunner
@@ -22,7 +23,10 @@ from tests.integration.eventstore.stores import until as eventually
 from tests.recovery.faults import DieInProjection, ShortCalls, When
 from tests.recovery.launcher import serving
 from tests.recovery.shop import Look, await_end, open_shop, order, place
+from workflows.saga.codec import EventCodec
 from workflows.saga.state import SagaSummary, summarise
+
+CODEC = EventCodec(CATALOG)
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -82,7 +86,7 @@ def journals_of(database: Database) -> dict[str, SagaSummary]:
     ):
         event = RecordedEvent(**row)
         saga_id = event.stream.removeprefix("saga-")
-        summaries[saga_id] = summarise(event, summaries.get(saga_id))
+        summaries[saga_id] = summarise(CODEC, event, summaries.get(saga_id))
     return summaries
 
 

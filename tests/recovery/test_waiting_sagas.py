@@ -8,6 +8,7 @@ import httpx
 import psutil
 import pytest
 
+from domain.aggregates import CATALOG
 from eventstore import NO_STREAM, Batch
 from tests.acceptance.server import until
 from tests.conftest import Database
@@ -18,6 +19,9 @@ from tests.recovery.scripted import NAME, await_status, go, run_script, serve_sc
 from tests.recovery.shop import Look, dbos_of, saga
 from tests.recovery.test_saga_list import has_caught_up
 from workflows.saga import journal
+from workflows.saga.codec import EventCodec
+
+CODEC = EventCodec(CATALOG)
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -118,7 +122,7 @@ async def append_waiting(database: Database) -> None:
                     Batch(
                         journal.journal_stream(f"waiting-{number}"),
                         NO_STREAM,
-                        [journal.encode(entry, {"correlation_id": f"waiting-{number}"}) for entry in entries],
+                        [CODEC.encode(entry, {"correlation_id": f"waiting-{number}"}) for entry in entries],
                     )
                     for number in range(first, first + IN_ONE_APPEND)
                 ]

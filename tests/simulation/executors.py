@@ -3,11 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from domain import Catalog
 from tests.simulation.loop import Process
 from tests.simulation.rows import Row, Rows
 from tests.simulation.store import QuickPatience, SimulatedStore
 from tests.simulation.world import World
+from workflows.saga.codec import EventCodec
 from workflows.saga.commands import CommandHandler
 from workflows.saga.definition import Registry
 from workflows.saga.errors import RunGivenUp, RunSuspended
@@ -46,13 +46,13 @@ class Executors:
     """All of them. A dead one is replaced; its runs, and those that were given up, are resumed."""
 
     def __init__(
-        self, world: World, store: SimulatedStore, rows: Rows, registry: Registry, catalog: Catalog
+        self, world: World, store: SimulatedStore, rows: Rows, registry: Registry, codec: EventCodec
     ) -> None:
         self._world = world
         self._store = store
         self._rows = rows
         self._registry = registry
-        self._catalog = catalog
+        self._codec = codec
         self._count = 0
         self.living: list[Executor] = []
         rows.dispatch = self._dispatch
@@ -67,7 +67,7 @@ class Executors:
         patience = 0.0 if self._world.trouble.chance(0.3) else 3600.0
         store = QuickPatience(self._store, patience_seconds=patience)
         runner = ObservedRunner(
-            store, CommandHandler(store, self._catalog), self._registry, name, clock=self._world.now
+            store, CommandHandler(store, self._codec), self._registry, name, clock=self._world.now
         )
         executor = Executor(name, runner)
         object.__setattr__(runner, "check", lambda execution: self._check(executor, execution))
@@ -97,7 +97,7 @@ class Executors:
         else:
             self._world.note(f"{execution} ends {row.run_id}")
             self._rows.end(row)
-            state = fold(self._store.events(f"saga-{saga_id}"))
+            state = fold(self._codec, self._store.events(f"saga-{saga_id}"))
             if state is None or not state.idle_for(run_number(row.run_id)):
                 self._world.violated(f"{row.run_id} returned though it was to go on")
 
@@ -122,5 +122,5 @@ class Executors:
             return
         state: Any = execution.state
         journal = self._store.events(f"saga-{state.saga_id}")[: state.version]
-        if fold(journal) != replace(state):
+        if fold(self._codec, journal) != replace(state):
             self._world.violated(f"{state.saga_id}: {execution.writer.execution} believes what is not so")

@@ -3,16 +3,18 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+from domain import Catalog
 from eventstore import RecordedEvent
 from tests.simulation.ledger import Effect, Ledger
 from tests.simulation.remote import Remote
 from tests.simulation.rows import Rows
-from workflows.saga import journal
+from workflows.saga.codec import EventCodec
 from workflows.saga.runs import run_id
 from workflows.saga.state import SagaState, fold
 from workflows.saga.view import view
 
 ENTRIES_MAX = 1_500
+JOURNALS = EventCodec(Catalog([]))
 
 
 class Witness:
@@ -43,7 +45,7 @@ class Witness:
     def _entry(self, event: RecordedEvent) -> Iterator[str]:
         saga_id = event.stream.removeprefix("saga-")
         try:
-            state = fold([event], self.states.get(saga_id))
+            state = fold(JOURNALS, [event], self.states.get(saga_id))
             if state is not None:
                 self.states[saga_id] = state
                 if event.version % 7 == 0:
@@ -186,4 +188,4 @@ class Witness:
 
 def entries(events: list[RecordedEvent]) -> list[str]:
     """The names of a journal's entries."""
-    return [type(journal.decode(event)).__name__ for event in events]
+    return [type(entry).__name__ for event in events for entry in JOURNALS.decode(event)]

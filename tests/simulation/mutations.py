@@ -26,7 +26,7 @@ def the_fence_is_off(patch: Patch) -> None:
     """An execution goes on though another one has begun."""
 
     async def only_read(self: JournalWriter) -> None:
-        await catch_up(self.store, self.state)
+        await catch_up(self.store, self.codec, self.state)
 
     patch.setattr(JournalWriter, "_catch_up", only_read)
 

@@ -43,7 +43,7 @@ def replay_all(schedule: "Schedule") -> None:
     store._streams, store._log = schedule.store._streams, schedule.store._log
     process = Process("replay")
     for saga_id in list(schedule.witness.states):
-        state = fold(_forward_part(schedule.store.events(f"saga-{saga_id}")))
+        state = fold(schedule.codec, _forward_part(schedule.store.events(f"saga-{saga_id}")))
         assert state is not None
         schedule.world.note(f"replay of {saga_id}, {state.status}")
         task = schedule.world.spawn(process, _replay(schedule, store, state))
@@ -58,10 +58,10 @@ async def _replay(schedule: "Schedule", store: ReadOnly, state: SagaState) -> No
     status, result = state.status, state.result
     if status == "completed":  # as it was before its end
         state.status = "running"
-    writer = JournalWriter(store, state, state.named_run, "replay", "replay")
+    writer = JournalWriter(store, schedule.codec, state, state.named_run, "replay", "replay")
     execution = Execution(
         writer,
-        CommandHandler(store, schedule.catalog),
+        CommandHandler(store, schedule.codec),
         schedule.registry,
         pivoted=state.pivot,
         clock=schedule.world.now,

@@ -24,6 +24,7 @@ from tests.simulation.store import SimulatedStore
 from tests.simulation.trouble import Trouble
 from tests.simulation.world import World
 from workflows.saga import CallDefinition, Registry, Saga, SagaDefinition, SagaEngine
+from workflows.saga.codec import EventCodec
 
 HANDLES_MAX = 150_000
 ROUNDS = 8
@@ -85,9 +86,9 @@ class Schedule:
         self.author = Author(rng, self.size.actions, pace)
         self.definition = SagaDefinition("saga", self._play, Plan, signals=dict.fromkeys(SIGNALS, News))
         self.registry = self.make_registry()
-        self.catalog = catalog_of(self._refuses)
-        self.people = People(self.world, SagaEngine(self.store, self.registry), self.witness)
-        self.executors = Executors(self.world, self.store, self.rows, self.registry, self.catalog)
+        self.codec = EventCodec(catalog_of(self._refuses))
+        self.people = People(self.world, SagaEngine(self.store, self.registry, self.codec), self.witness)
+        self.executors = Executors(self.world, self.store, self.rows, self.registry, self.codec)
         self.healed = False
 
     def make_registry(self) -> Registry:

@@ -36,7 +36,7 @@ class CallRequest:
 
 async def perform_call(execution: Execution, step: str, request: CallRequest, scope: Scope) -> Any:
     """The result of the call, obtained now or recorded before. Raises Rejected, CallFailed."""
-    execution.recorded(step, "call", request.call.name, dump(request.argument))
+    execution.recorded(step, "call", request.call.name, dump(request.argument), request.call.version)
     while True:
         known = execution.state.steps.get(step)
         if known is None:
@@ -103,6 +103,7 @@ def _announcement(step: str, request: CallRequest, attempt: int) -> Event:
         step=step,
         name=request.call.name,
         argument=dump(request.argument),
+        argument_version=request.call.version,
         attempt=attempt,
         timeout_seconds=request.timeout.total_seconds(),
         compensation=_stored(request.compensation),
@@ -191,4 +192,6 @@ def _stored(compensation: CompensatingCall | Nothing) -> StoredCompensation | No
     if isinstance(compensation, Nothing):
         return None
     data = compensation.argument.model_dump(mode="json")
-    return StoredCompensation(kind="call", name=compensation.name, data=data)
+    return StoredCompensation(
+        kind="call", name=compensation.name, data=data, data_version=compensation.version
+    )

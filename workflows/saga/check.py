@@ -1,6 +1,6 @@
 """Check, before a deploy, that this code goes on with every saga that is recorded. Nothing is written.
 
-log, page by page        every event is decoded through the catalog, every journal entry as such
+log, page by page        every event is decoded by the codec, every journal entry as well
   SagaRequested          the journal of that saga is read
     open                 its function runs against the journal, to the first thing that is not recorded
     open, can be undone  every compensation that is stored is decoded
@@ -15,10 +15,11 @@ from typing import Any, Final, Literal, NoReturn
 
 from pydantic import ValidationError
 
-from domain import Catalog, Rejected
-from eventstore import EventStore, RecordedEvent
+from domain import Rejected
+from eventstore import EventStore, RecordedEvent, UpcastFailed
 from eventstore.decisions import CATEGORIES as DECISIONS_ABOUT_FOLLOWERS
 from workflows.saga import journal
+from workflows.saga.codec import EventCodec
 from workflows.saga.commands import CommandHandler
 from workflows.saga.definition import Registry
 from workflows.saga.errors import (
@@ -97,9 +98,9 @@ class Rehearsal(Execution):
     """An execution that goes as far as the journal does."""
 
     def recorded(
-        self, step: str, kind: journal.StepKind, name: str, asked: dict[str, Any]
+        self, step: str, kind: journal.StepKind, name: str, asked: dict[str, Any], version: int = 1
     ) -> StepState | None:
-        known = super().recorded(step, kind, name, asked)
+        known = super().recorded(step, kind, name, asked, version)
         if known is None or known.status == "started":
             raise Reached
         return known
@@ -107,10 +108,10 @@ class Rehearsal(Execution):
 
 @dataclass
 class Check:
-    """One pass over the log, with the catalog and the registry of this code."""
+    """One pass over the log, with the codec and the registry of this code."""
 
     store: EventStore
-    catalog: Catalog
+    codec: EventCodec
     registry: Registry
     report: Report = field(default_factory=Report)
     _unread: dict[str, Finding] = field(default_factory=dict)
@@ -134,11 +135,8 @@ class Check:
             return
         of_saga = category == journal.CATEGORY
         try:
-            if of_saga:
-                journal.decode(event)
-            else:
-                self.catalog.event(event.type, event.data)
-        except (LookupError, ValidationError) as error:
+            self.codec.decode(event)
+        except (LookupError, UpcastFailed, ValidationError) as error:
             self._note_unread("journal" if of_saga else "event", event, error)
         if of_saga and event.type == journal.SagaRequested.__name__:
             await self._check_saga(saga_id)
@@ -157,8 +155,8 @@ class Check:
 
     async def _check_saga(self, saga_id: str) -> None:
         try:
-            state = await read_state(self.store, saga_id)
-        except (LookupError, ValidationError):
+            state = await read_state(self.store, self.codec, saga_id)
+        except (LookupError, UpcastFailed, ValidationError):
             return  # told of as an entry that cannot be read
         if state is None:
             return
@@ -181,10 +179,10 @@ class Check:
             self.report.compensations += 1
             try:
                 if stored.kind == "command":
-                    self.catalog.command(stored.name, stored.data)
+                    self.codec.command(stored.name, stored.data, stored.data_version)
                 else:
-                    self.registry.call(stored.name).call.argument.model_validate(stored.data)
-            except (LookupError, ValidationError) as error:
+                    self.registry.stored_call(stored.name, stored.data, stored.data_version)
+            except (LookupError, UpcastFailed, ValidationError) as error:
                 detail = f"the compensation {stored.name} cannot be read: {_short(error)}"
                 recorded = bounded(f"{stored.name} {stored.data}")
                 self.report.add(_finding("compensation", state, detail, step.step, recorded))
@@ -202,8 +200,8 @@ class Check:
                     self.report.add(_finding("signal", state, detail, None, recorded))
 
     async def _replay(self, state: SagaState) -> Finding | None:
-        handler = CommandHandler(self.store, self.catalog)
-        writer = JournalWriter(self.store, state, state.named_run, "check", "check")
+        handler = CommandHandler(self.store, self.codec)
+        writer = JournalWriter(self.store, self.codec, state, state.named_run, "check", "check")
         execution = Rehearsal(writer, handler, self.registry, pivoted=state.pivot)
         runner = Runner(self.store, handler, self.registry, "check")
         try:

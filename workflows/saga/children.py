@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from domain import Event
 from eventstore import NO_STREAM, AppendRefused, Batch, EventStore, WrongExpectedVersion
 from workflows.saga import journal
+from workflows.saga.codec import EventCodec
 from workflows.saga.definition import SAGA_ID, Registry, SagaDefinition, checked_saga_id
 from workflows.saga.errors import Waiting
 from workflows.saga.execution import Execution, dump, fitting
@@ -67,7 +68,7 @@ async def _start(execution: Execution, step: str, child: str, request: ChildRequ
         attributes=definition.attributes_of(request.input),
     )
     stream = journal.journal_stream(checked_saga_id(child))
-    batch = Batch(stream, NO_STREAM, [journal.encode(requested, execution.writer.metadata())])
+    batch = Batch(stream, NO_STREAM, [execution.codec.encode(requested, execution.writer.metadata())])
     run = run_request(definition.lane, definition.name, child, requested.run)
     entry = journal.ChildStarted(
         step=step, saga=definition.name, child=child, input=dump(request.input), detached=detached
@@ -109,21 +110,25 @@ NO_NEWS = News([], None)
 
 
 async def news_of(
-    store: EventStore, registry: Registry, state: SagaState, end: Event, taken: int = 0
+    store: EventStore, codec: EventCodec, registry: Registry, state: SagaState, end: Event, taken: int = 0
 ) -> News:
     """What to tell the parent of `state`, also one that has ended: it may be opened again at this moment.
     DBOS has `taken` runs of which the parent's journal does not know."""
-    parent = await read_state(store, state.parent.saga_id) if state.parent else None
+    parent = await read_state(store, codec, state.parent.saga_id) if state.parent else None
     if state.parent is None or parent is None:
         return NO_NEWS
     step = state.parent.step
     run = parent.named_run + 1 + taken if parent.parked and step in parent.children_awaited else None
     told = _told(step, state, end, run)
     metadata = {"correlation_id": parent.correlation_id, "causation_id": str(parent.request_id)}
-    batch = Batch(journal.journal_stream(parent.saga_id), parent.version, [journal.encode(told, metadata)])
+    batch = Batch(journal.journal_stream(parent.saga_id), parent.version, [codec.encode(told, metadata)])
     lane = registry.lane(parent.name)
     attachment = run_request(lane, parent.name, parent.saga_id, run) if run is not None else None
     return News([batch], attachment)
+
+
+async def _news(execution: Execution, entry: Event, taken: int) -> News:
+    return await news_of(execution.store, execution.codec, execution.registry, execution.state, entry, taken)
 
 
 def _told(step: str, state: SagaState, end: Event, run: int | None) -> journal.ChildEnded:
@@ -142,7 +147,7 @@ async def end(execution: Execution, entry: Event, *, forward: bool = False) -> N
     """Record the end of the saga, and tell its parent in the same append. Raises Waiting under contention."""
     taken = 0
     for _ in range(RACES_MAX):
-        news = await news_of(execution.store, execution.registry, execution.state, entry, taken)
+        news = await _news(execution, entry, taken)
         try:
             await execution.writer.append(
                 entry, batches=news.batches, attachment=news.attachment, forward=forward

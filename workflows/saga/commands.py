@@ -13,11 +13,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain import Catalog, Command, Event, Rejected, State
+from domain import Command, Event, Rejected, State
 from domain.catalog import AnyDecider
 from eventstore import Appended, Batch, EventStore, RecordedEvent, WrongExpectedVersion
+from workflows.saga.codec import EventCodec
 from workflows.saga.errors import Transient
-from workflows.saga.journal import encode
 
 RACES_MAX = 30
 RACE_PAUSE_SECONDS_MAX = 0.02
@@ -41,6 +41,7 @@ class Folded:
 class Decision:
     """What a decider said about a command on `stream` at `version`: events, or a rejection."""
 
+    codec: EventCodec
     stream: str
     version: int
     events: list[Event]
@@ -52,7 +53,7 @@ class Decision:
 
     def batch(self, metadata: dict[str, Any]) -> Batch:
         """The events to append; without events, the condition that the stream has not moved."""
-        return Batch(self.stream, self.version, [encode(event, metadata) for event in self.events])
+        return Batch(self.stream, self.version, [self.codec.encode(event, metadata) for event in self.events])
 
 
 Commit = Callable[[Decision], Awaitable[Appended]]
@@ -84,7 +85,7 @@ class CommandHandler:
     """Decides commands on current state and lets the caller commit the decision."""
 
     store: EventStore
-    catalog: Catalog
+    codec: EventCodec
     _cache: OrderedDict[str, Folded] = field(default_factory=OrderedDict)
     _locks: StreamLocks = field(default_factory=StreamLocks)
 
@@ -94,7 +95,7 @@ class CommandHandler:
         `commit` appends the decision's batch with whatever must go with it, and may raise what it likes;
         WrongExpectedVersion of the command's own stream means that the race was lost. Raises Contention.
         """
-        decider = self.catalog.decider_of(command)
+        decider = self.codec.catalog.decider_of(command)
         stream = decider.stream(decider.key(command))
         async with self._locks.holding(stream):
             try:
@@ -126,23 +127,29 @@ class CommandHandler:
     async def _decide(self, decider: AnyDecider, stream: str, command: Command) -> tuple[Folded, Decision]:
         cached = self._cache.get(stream)
         if cached is not None:
-            decision = _decide(decider, stream, cached, command)
+            decision = self._on(decider, stream, cached, command)
             if decision.events:
                 return cached, decision
         current = await self._read(decider, stream, cached)
-        return current, _decide(decider, stream, current, command)
+        return current, self._on(decider, stream, current, command)
+
+    def _on(self, decider: AnyDecider, stream: str, folded: Folded, command: Command) -> Decision:
+        try:
+            return Decision(self.codec, stream, folded.version, decider.decide(folded.state, command))
+        except Rejected as rejection:
+            return Decision(self.codec, stream, folded.version, [], rejection)
 
     async def load(self, category: str, key: str) -> Folded:
         """The aggregate as the database has it now. Raises domain.UnknownName for the category."""
-        decider = self.catalog.decider(category)
+        decider = self.codec.catalog.decider(category)
         return await self._read(decider, decider.stream(key), None)
 
     async def _read(self, decider: AnyDecider, stream: str, known: Folded | None) -> Folded:
         """The state after all events of the stream, going on from `known`."""
         folded = known or Folded(decider.initial, 0)
         async for recorded in self.store.read_stream(stream, after=folded.version):
-            event = self.catalog.event(recorded.type, recorded.data)
-            folded = Folded(decider.evolve(folded.state, event), recorded.version, recorded)
+            state = decider.fold(self.codec.decode(recorded), folded.state)
+            folded = Folded(state, recorded.version, recorded)
         self._remember(stream, folded)
         return folded
 
@@ -151,10 +158,3 @@ class CommandHandler:
         self._cache.move_to_end(stream)
         if len(self._cache) > CACHED_STATES_MAX:
             self._cache.popitem(last=False)
-
-
-def _decide(decider: AnyDecider, stream: str, folded: Folded, command: Command) -> Decision:
-    try:
-        return Decision(stream, folded.version, decider.decide(folded.state, command))
-    except Rejected as rejection:
-        return Decision(stream, folded.version, [], rejection)

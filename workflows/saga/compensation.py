@@ -92,7 +92,7 @@ async def _by_child(execution: Execution, step: StepState, forward: bool) -> Non
         if step.undo.status == "compensating":
             raise Waiting(None, f"waits for {step.child} to be undone", children=frozenset({step.step}))
         guard = _unless_it_ended(step)
-        child = await read_state(execution.store, step.child)
+        child = await read_state(execution.store, execution.codec, step.child)
         if child is None or child.status == "compensated":
             await execution.writer.append(journal.StepCompensated(step=step.step), guard=guard)
             return
@@ -133,7 +133,9 @@ async def _ask(
     stream = journal.journal_stream(child.saga_id)
     await execution.writer.append(
         attempted,
-        batches=[Batch(stream, child.version, [journal.encode(request, execution.writer.metadata())])],
+        batches=[
+            Batch(stream, child.version, [execution.codec.encode(request, execution.writer.metadata())])
+        ],
         attachment=None if run is None else run_request(lane, child.name, child.saga_id, run),
         forward=forward,
         guard=guard,
@@ -154,7 +156,8 @@ async def _by_command(execution: Execution, step: StepState, stored: StoredCompe
         batch = decision.batch(execution.metadata(step.step, undo=True))
         return await execution.writer.append(entry, batches=[batch])
 
-    decision = await execution.decide(execution.handler.catalog.command(stored.name, stored.data), commit)
+    command = execution.codec.command(stored.name, stored.data, stored.data_version)
+    decision = await execution.decide(command, commit)
     if decision.rejection is not None:
         _halt(step)
 
@@ -174,10 +177,10 @@ async def _by_call(execution: Execution, step: StepState, stored: StoredCompensa
 
 
 async def _send(execution: Execution, step: StepState, stored: StoredCompensation, attempt: int) -> Event:
-    argument = execution.registry.call(stored.name).call.argument.model_validate(stored.data)
+    definition, argument = execution.registry.stored_call(stored.name, stored.data, stored.data_version)
     deadline = asyncio.get_running_loop().time() + TIMEOUT_SECONDS
     try:
-        await execution.perform(stored.name, argument, step.step, deadline)
+        await execution.perform(definition.call.name, argument, step.step, deadline)
     except Rejected as no:
         return _failed(step, attempt, bounded(no.reason), None)
     except (Transient, TimeoutError) as error:

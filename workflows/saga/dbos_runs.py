@@ -39,6 +39,8 @@ ACTIVE: Final = ["ENQUEUED", "DELAYED", "PENDING"]
 DBOS_THREADS: Final = 4
 DBOS_CONNECTIONS: Final = 8
 HAND_OVER_SECONDS_MAX: Final = 2.0
+THREADS_SECONDS_MAX: Final = 1.0
+"""How long the end waits for DBOS's threads when the runs have ended or had their time."""
 LISTENER_SECONDS: Final = 0.1
 """How often the thread that stands in for DBOS's listener looks whether it should end."""
 RETIRED_POLLING_SECONDS: Final = 1.0
@@ -153,9 +155,15 @@ class DbosRuns:
         patience = ceil(patience_seconds) if self.under_way else 0  # DBOS would wait a second for nothing
         end = partial(DBOS.destroy, workflow_completion_timeout_sec=patience)
         loop = asyncio.get_running_loop()
-        # It blocks while its threads end, and those may wait for this loop.
-        with ThreadPoolExecutor(1) as thread:
-            await loop.run_in_executor(thread, end)
+        # It blocks while its threads end, and those may wait for this loop. In an outage one may sleep for up
+        # to a minute before it tries the database again: nobody waits for that.
+        thread = ThreadPoolExecutor(1)
+        ending = loop.run_in_executor(thread, end)
+        thread.shutdown(wait=False)
+        try:
+            await asyncio.wait_for(ending, patience + THREADS_SECONDS_MAX)
+        except TimeoutError:
+            log.warning("threads of DBOS are left behind")
         if self.under_way:
             log.warning("runs were cut", runs=len(self.under_way))
         # DBOS had put its own in place of the loop's, and has shut it down.

@@ -8,6 +8,8 @@ from typing import Any, Final, Generic, TypeVar, get_type_hints
 from pydantic import BaseModel, TypeAdapter
 from tenacity import RetryCallState, Retrying, wait_exponential_jitter
 
+from domain import Upcaster
+from eventstore import Upcasters
 from workflows.saga.errors import InvalidSagaId, UnknownSaga
 from workflows.saga.limits import PRIORITY_DEFAULT, Limits
 from workflows.saga.on_event import OnEvent
@@ -54,15 +56,21 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[A, R]):
-    """The durable name and the types of an effect outside our database."""
+    """The durable name and the types of an effect outside our database.
+
+    `version` is the schema version of the argument; `upcasters` are for arguments of versions before, and for
+    names that the call had before.
+    """
 
     name: str
     argument: type[A]
     result: type[R]
+    version: int = 1
+    upcasters: tuple[Upcaster, ...] = ()
 
     def of(self, argument: A) -> "CompensatingCall":
         """This call with its argument, as the compensation of another call."""
-        return CompensatingCall(self.name, argument)
+        return CompensatingCall(self.name, argument, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,7 @@ class CompensatingCall:
 
     name: str
     argument: BaseModel
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +140,13 @@ class SagaDefinition:
 
 @dataclass(frozen=True)
 class Registry:
-    """All sagas and calls of a service. Refuses two of one name."""
+    """All sagas and calls of a service. Refuses two of one name, and upcasters that are not whole."""
 
     sagas: Iterable[SagaDefinition]
     calls: Iterable[CallDefinition[Any, Any]] = ()
     _sagas: dict[str, SagaDefinition] = field(init=False, default_factory=dict)
     _calls: dict[str, CallDefinition[Any, Any]] = field(init=False, default_factory=dict)
+    _arguments: Upcasters = field(init=False)
 
     def __post_init__(self) -> None:
         for saga in self.sagas:
@@ -145,6 +155,10 @@ class Registry:
         for definition in self.calls:
             if self._calls.setdefault(definition.call.name, definition) is not definition:
                 raise ValueError(f"call {definition.call.name!r} is defined twice")
+        calls = [definition.call for definition in self._calls.values()]
+        versions = {call.name: call.version for call in calls}
+        upcasters = [upcaster for call in calls for upcaster in call.upcasters]
+        object.__setattr__(self, "_arguments", Upcasters(versions, upcasters))
 
     def __iter__(self) -> Iterator[SagaDefinition]:
         return iter(self._sagas.values())
@@ -170,6 +184,19 @@ class Registry:
             return self._calls[name]
         except KeyError:
             raise LookupError(f"no call is registered as {name!r}") from None
+
+    def stored_call(
+        self, name: str, data: dict[str, Any], version: int
+    ) -> tuple[CallDefinition[Any, Any], BaseModel]:
+        """The call and its argument that were stored under this name and schema version.
+
+        Raises LookupError, UpcastFailed, pydantic.ValidationError.
+        """
+        if name not in self._arguments.names():
+            self.call(name)
+        now, argument = self._arguments.upcast_one(name, version, data)
+        definition = self.call(now)
+        return definition, definition.call.argument.model_validate(argument)
 
 
 def checked_attributes(attributes: Mapping[str, str]) -> dict[str, str]:

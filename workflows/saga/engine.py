@@ -17,7 +17,8 @@ from uuid_utils.compat import uuid7
 from domain import Event
 from eventstore import AppendRefused, Batch, EventStore, WrongExpectedVersion
 from workflows.saga import journal, operations
-from workflows.saga.children import NO_NEWS, news_of
+from workflows.saga.children import NO_NEWS, News, news_of
+from workflows.saga.codec import EventCodec
 from workflows.saga.commands import Contention
 from workflows.saga.definition import Registry, checked_saga_id
 from workflows.saga.errors import SagaMoved, SagaNotFound, UnknownSignal
@@ -48,6 +49,7 @@ class SagaEngine:
 
     store: EventStore
     registry: Registry
+    codec: EventCodec
 
     async def start(
         self,
@@ -68,7 +70,7 @@ class SagaEngine:
         """
         asked = Asked.of(self.registry.saga(name), saga_input, saga_id, at)
         origin = {"actor": actor, "correlation_id": correlation_id, "causation_id": causation_id}
-        created = await start_all(self.store, [asked], origin)
+        created = await start_all(self.store, self.codec, [asked], origin)
         return Started(await self.view(asked.saga_id), created=bool(created))
 
     async def start_many(
@@ -87,7 +89,9 @@ class SagaEngine:
         definition = self.registry.saga(name)
         asked = [Asked.of(definition, saga_input, saga_id) for saga_id, saga_input in sagas]
         check_batch(asked)
-        created = await start_all(self.store, asked, {"actor": actor, "correlation_id": correlation_id})
+        created = await start_all(
+            self.store, self.codec, asked, {"actor": actor, "correlation_id": correlation_id}
+        )
         return [Started(await self.view(each.saga_id), each.saga_id in created) for each in asked]
 
     async def view(self, saga_id: str) -> SagaView:
@@ -103,7 +107,7 @@ class SagaEngine:
                 while not state.at_rest:
                     await asyncio.sleep(pause)
                     pause = min(pause * 1.5, POLL_SECONDS_MAX)
-                    await catch_up(self.store, state)
+                    await catch_up(self.store, self.codec, state)
         except TimeoutError:
             pass
         return view(state)
@@ -237,8 +241,8 @@ class SagaEngine:
             }
             run = getattr(entry, "run", None)
             stream = journal.journal_stream(saga_id)
-            own = Batch(stream, state.version, [journal.encode(entry, metadata)])
-            news = await news_of(self.store, self.registry, state, entry, taken) if _ends(entry) else NO_NEWS
+            own = Batch(stream, state.version, [self.codec.encode(entry, metadata)])
+            news = await self._news(state, entry, taken)
             lane = self.registry.lane(state.name)
             named = run_request(lane, state.name, saga_id, run) if run is not None else news.attachment
             try:
@@ -251,12 +255,13 @@ class SagaEngine:
             return await self.view(saga_id)
         raise Contention(f"the journal of {saga_id} moved under {RACES_MAX} tries")
 
+    async def _news(self, state: SagaState, entry: Event, taken: int) -> News:
+        if not isinstance(entry, journal.SagaAbandoned):
+            return NO_NEWS
+        return await news_of(self.store, self.codec, self.registry, state, entry, taken)
+
     async def _state(self, saga_id: str) -> SagaState:
-        state = await read_state(self.store, checked_saga_id(saga_id))
+        state = await read_state(self.store, self.codec, checked_saga_id(saga_id))
         if state is None:
             raise SagaNotFound(f"there is no saga {saga_id!r}")
         return state
-
-
-def _ends(entry: Event) -> bool:
-    return isinstance(entry, journal.SagaAbandoned)

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from domain import Command
-from eventstore import EventStore
+from eventstore import EventStore, UpcastFailed
 from workflows.saga import journal
+from workflows.saga.codec import EventCodec
 from workflows.saga.commands import CommandHandler, Commit, Contention, Decision
 from workflows.saga.definition import Registry
 from workflows.saga.errors import NonDeterminismError, Waiting
@@ -60,6 +61,10 @@ class Execution:
     def store(self) -> EventStore:
         return self.writer.store
 
+    @property
+    def codec(self) -> EventCodec:
+        return self.writer.codec
+
     def key(self, step: str) -> str:
         """The idempotency key of a call; `/` is in no saga id, so no two calls share one.
 
@@ -80,14 +85,38 @@ class Execution:
         return self.writer.metadata(command_id=command_id, saga_id=self.state.saga_id, step=step)
 
     def recorded(
-        self, step: str, kind: journal.StepKind, name: str, asked: dict[str, Any]
+        self, step: str, kind: journal.StepKind, name: str, asked: dict[str, Any], version: int = 1
     ) -> StepState | None:
-        """What the journal knows of the step. Raises NonDeterminismError when it knows another one."""
+        """What the journal knows of the step. Raises NonDeterminismError when it knows another one.
+
+        What was asked in an older schema `version`, or under an older name, is compared as it reads today.
+        """
         self.visited.add(step)
         known = self.state.steps.get(step)
-        if known is not None and (known.kind, known.name, known.asked) != (kind, name, asked):
+        if known is None:
+            return None
+        recorded = known.name, known.asked
+        if known.kind == kind and (known.name, known.asked_version) != (name, version):
+            recorded = self._as_today(known, f"{name} {asked}")
+        if (known.kind, *recorded) != (kind, name, asked):
             raise NonDeterminismError(step, f"{known.name} {known.asked}", f"{name} {asked}")
         return known
+
+    def _as_today(self, known: StepState, asked: str) -> tuple[str, dict[str, Any]]:
+        """The name and the data of what was asked, as the code of today would record them."""
+        try:
+            match known.kind:
+                case "execute":
+                    command = self.codec.command(known.name, known.asked, known.asked_version)
+                    return type(command).__name__, dump(command)
+                case "call":
+                    call, argument = self.registry.stored_call(known.name, known.asked, known.asked_version)
+                    return call.call.name, dump(argument)
+                case _:
+                    return known.name, known.asked
+        except (LookupError, ValidationError, UpcastFailed) as error:
+            recorded = f"{known.name} {known.asked} (version {known.asked_version})"
+            raise NonDeterminismError(known.step, recorded, f"{asked}: {describe(error)}") from error
 
     def check_all_asked_for(self, step: str) -> None:
         """Whether the function has asked for all that is recorded, now that `step` would do something new.

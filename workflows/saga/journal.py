@@ -23,15 +23,18 @@ returns at once.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from domain import Event
-from eventstore import NewEvent, RecordedEvent
+from domain import Event, Upcaster
 from workflows.saga.errors import StuckReason
 
 StepKind = Literal["execute", "call", "receive", "sleep", "child"]
+
+
+SchemaVersion = Annotated[int, Field(exclude_if=lambda version: version == 1)]
+"""Of a command or an argument; the first one is not written."""
 
 
 class StoredCompensation(Event):
@@ -83,6 +86,7 @@ class StepStarted(Event):
     step: str
     name: str
     argument: dict[str, Any]
+    argument_version: SchemaVersion = 1
     attempt: int
     timeout_seconds: float
     compensation: StoredCompensation | None
@@ -136,6 +140,7 @@ class StepSucceeded(Event):
     name: str
     kind: StepKind
     command: dict[str, Any] = Field(default_factory=dict)
+    command_version: SchemaVersion = 1
     stream: str | None = None
     first_version: int = 0
     last_version: int = 0
@@ -149,6 +154,7 @@ class StepRejected(Event):
     name: str
     kind: StepKind
     command: dict[str, Any] = Field(default_factory=dict)
+    command_version: SchemaVersion = 1
     stream: str | None = None
     reason: str
     code: str
@@ -334,9 +340,9 @@ ENTRIES: tuple[type[Event], ...] = (
     SagaCompensated,
     SagaAbandoned,
 )
-FROM_OUTSIDE: frozenset[str] = frozenset(
-    each.__name__ for each in (CompensationRequested, SignalReceived, ChildEnded)
-)
+UPCASTERS: tuple[Upcaster, ...] = ()
+"""For entries that older versions of the kernel have written."""
+FROM_OUTSIDE = (CompensationRequested, SignalReceived, ChildEnded)
 """Entries that others append while a run goes on. All else in a journal is written by executions, or ends
 the run."""
 
@@ -349,21 +355,6 @@ def journal_stream(saga_id: str) -> str:
     return f"{CATEGORY}-{saga_id}"
 
 
-def decode(recorded: RecordedEvent) -> Event:
-    """The entry that was recorded. Raises KeyError for a name that is no journal entry."""
-    return entry(recorded.type, recorded.data)
-
-
 def entry(name: str, data: Mapping[str, Any]) -> Event:
     """The entry of this name. Raises KeyError, pydantic.ValidationError."""
     return _BY_NAME[name].model_validate(data)
-
-
-def encode(event: Event, metadata: dict[str, Any]) -> NewEvent:
-    """An entry, or any domain event, ready to be appended."""
-    return NewEvent(
-        type=type(event).__name__,
-        data=event.model_dump(mode="json"),
-        metadata=metadata,
-        schema_version=event.schema_version,
-    )

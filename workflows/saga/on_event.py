@@ -39,7 +39,10 @@ class OnEvent(Generic[E]):
         return frozenset(event.__name__ for event in events)
 
 
-def id_from_event(saga: str, event_id: UUID) -> str:
-    """The id of the saga that an event starts; the name is replaced by its digest if it is no part of ids."""
+def id_from_event(saga: str, event_id: UUID, number: int = 1) -> str:
+    """The id of the saga that an event starts; the name is replaced by its digest if it is no part of ids.
+
+    `number` tells apart the events that a stored one was split into.
+    """
     name = saga if _IN_BOUNDS.fullmatch(saga) else sha256(saga.encode()).hexdigest()
-    return f"{name}-{event_id}"
+    return f"{name}-{event_id}" + (f".{number}" if number > 1 else "")

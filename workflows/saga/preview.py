@@ -8,11 +8,11 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from domain import Catalog, UnknownName
-from eventstore import EventStore, RecordedEvent
+from eventstore import EventStore, RecordedEvent, UpcastFailed
 from workflows.saga import operations
+from workflows.saga.codec import EventCodec
 from workflows.saga.errors import CannotCompensate, SagaNotFound
-from workflows.saga.journal import CompensationRequested, journal_stream
+from workflows.saga.journal import CompensationRequested, StoredCompensation, journal_stream
 from workflows.saga.state import SagaState, SagaStatus, fold
 from workflows.saga.step_state import StepState
 from workflows.saga.view import LeftView
@@ -67,7 +67,7 @@ class PreviewView(BaseModel):
 
 async def preview(
     store: EventStore,
-    catalog: Catalog,
+    codec: EventCodec,
     saga_id: str,
     *,
     to_step: str | None = None,
@@ -76,7 +76,7 @@ async def preview(
 ) -> PreviewView:
     """Look at what `compensate` with these arguments would do. Raises SagaNotFound."""
     journal = [event async for event in store.read_stream(journal_stream(saga_id))]
-    state = fold(journal)
+    state = fold(codec, journal)
     if state is None:
         raise SagaNotFound(f"there is no saga {saga_id!r}")
     possible, blocked_by = _blocked(state, to_step, force)
@@ -84,9 +84,9 @@ async def preview(
     planned = [_planned(step) for step in plan]
     for each, step in zip(planned, plan, strict=True):
         if step.child is not None and depth < DEPTH_MAX:
-            each.saga = await _child(store, catalog, step.child, depth)
+            each.saga = await _child(store, codec, step.child, depth)
         elif step.compensation is not None and step.compensation.kind == "command":
-            await _look_at_aggregate(store, catalog, each, _committed_at(journal, step))
+            await _look_at_aggregate(store, codec, each, step.compensation, _committed_at(journal, step))
     kept = state.steps[to_step].order if to_step in state.steps else ()
     return PreviewView(
         saga_id=saga_id,
@@ -124,9 +124,9 @@ def _planned(step: StepState) -> PlannedView:
     )
 
 
-async def _child(store: EventStore, catalog: Catalog, child: str, depth: int) -> PreviewView | None:
+async def _child(store: EventStore, codec: EventCodec, child: str, depth: int) -> PreviewView | None:
     try:
-        return await preview(store, catalog, child, depth=depth + 1)
+        return await preview(store, codec, child, depth=depth + 1)
     except SagaNotFound:
         return None
 
@@ -137,13 +137,16 @@ def _committed_at(journal: list[RecordedEvent], step: StepState) -> int:
     return journal[recorded - 1].commit_position
 
 
-async def _look_at_aggregate(store: EventStore, catalog: Catalog, planned: PlannedView, then: int) -> None:
+async def _look_at_aggregate(
+    store: EventStore, codec: EventCodec, planned: PlannedView, stored: StoredCompensation, then: int
+) -> None:
     try:
-        command = catalog.command(planned.name, planned.data)
-        decider = catalog.decider_of(command)
-    except (UnknownName, ValidationError) as error:
+        command = codec.command(stored.name, stored.data, stored.data_version)
+    except (LookupError, UpcastFailed, ValidationError) as error:
         planned.problem = f"the code does not know this command any more: {type(error).__name__}"
         return
+    planned.name, planned.data = type(command).__name__, command.model_dump(mode="json")
+    decider = codec.catalog.decider_of(command)
     stream = decider.stream(decider.key(command))
     last = [e async for e in store.read_stream(stream, limit=EVENTS_SINCE_MAX + 1, backwards=True)]
     since = [event for event in last if event.position > then]

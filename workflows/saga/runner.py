@@ -48,7 +48,7 @@ from workflows.saga.errors import (
 )
 from workflows.saga.execution import Execution, describe, storable
 from workflows.saga.runs import run_request
-from workflows.saga.state import read_state
+from workflows.saga.state import SagaState, read_state
 from workflows.saga.writer import JournalWriter
 
 TRACEBACK_CHARS_MAX = 8_000
@@ -74,10 +74,10 @@ class Runner:
         Raises RunGivenUp only; any other exception has become an entry of the journal.
         """
         for _ in range(READS_MAX):
-            state = await read_state(self.store, saga_id)
+            state = await read_state(self.store, self.handler.codec, saga_id)
             if state is None or state.idle_for(run):
                 return
-            writer = JournalWriter(self.store, state, run, execution_id, self.executor, self.stopping)
+            writer = self._writer(state, run, execution_id)
             execution = Execution(
                 writer,
                 self.handler,
@@ -93,6 +93,11 @@ class Runner:
                     await self._advance(execution)
                 return
         raise Superseded(saga_id)
+
+    def _writer(self, state: SagaState, run: int, execution_id: str) -> JournalWriter:
+        return JournalWriter(
+            self.store, self.handler.codec, state, run, execution_id, self.executor, self.stopping
+        )
 
     async def _advance(self, execution: Execution) -> None:
         if not execution.state.compensating:

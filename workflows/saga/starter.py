@@ -1,8 +1,8 @@
 """What hands an event to the engine: the handler of the subscription of a saga that events start."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from domain import Catalog
 from eventstore import RecordedEvent
 from workflows.saga.definition import SagaDefinition
 from workflows.saga.engine import SagaEngine
@@ -19,7 +19,6 @@ class Starter:
     """
 
     engine: SagaEngine
-    catalog: Catalog
     definition: SagaDefinition
 
     @property
@@ -33,11 +32,17 @@ class Starter:
 
     async def __call__(self, recorded: RecordedEvent) -> None:
         """Raises whatever `on.input` raises, pydantic.ValidationError, StoreUnavailable."""
-        on = self.definition.on
-        if on is None or recorded.type not in on.types or recorded.stream.startswith(f"{CATEGORY}-"):
+        on, codec = self.definition.on, self.engine.codec
+        if on is None or recorded.stream.startswith(f"{CATEGORY}-"):
             return
-        saga_input = on.input(self.catalog.event(recorded.type, recorded.data))
-        saga_id = id_from_event(self.definition.name, recorded.event_id)
+        if on.types.isdisjoint(codec.names(recorded)):
+            return  # not decoded: what is not for this saga cannot be poison to it
+        events = [event for event in codec.decode(recorded) if type(event).__name__ in on.types]
+        for number, event in enumerate(events, start=1):
+            await self._start(on.input(event), recorded, number)
+
+    async def _start(self, saga_input: Any, recorded: RecordedEvent, number: int) -> None:
+        saga_id = id_from_event(self.definition.name, recorded.event_id, number)
         try:
             await self.engine.start(
                 self.definition.name,

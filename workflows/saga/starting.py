@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 
 from eventstore import NO_STREAM, AppendRefused, Batch, EventStore, WrongExpectedVersion
 from workflows.saga import journal
+from workflows.saga.codec import EventCodec
 from workflows.saga.definition import SagaDefinition, checked_saga_id
 from workflows.saga.errors import InvalidBatch, SagaConflict
 from workflows.saga.runs import run_request
@@ -47,7 +48,7 @@ class Asked:
         """The same, at once if its time has come."""
         return replace(self, start_at=None) if self.start_at and self.start_at <= now else self
 
-    def request(self, origin: Origin) -> Batch:
+    def request(self, codec: EventCodec, origin: Origin) -> Batch:
         entry = journal.SagaRequested(
             name=self.definition.name,
             saga_version=self.definition.version,
@@ -56,7 +57,7 @@ class Asked:
             start_at=self.start_at,
         )
         metadata = {"correlation_id": self.saga_id} | {name: value for name, value in origin.items() if value}
-        return Batch(journal.journal_stream(self.saga_id), NO_STREAM, [journal.encode(entry, metadata)])
+        return Batch(journal.journal_stream(self.saga_id), NO_STREAM, [codec.encode(entry, metadata)])
 
     def run(self, now: datetime) -> dict[str, Any]:
         """The request for its first run."""
@@ -94,7 +95,7 @@ def check_batch(asked: Sequence[Asked]) -> None:
         seen.add(each.saga_id)
 
 
-async def start_all(store: EventStore, asked: Sequence[Asked], origin: Origin) -> set[str]:
+async def start_all(store: EventStore, codec: EventCodec, asked: Sequence[Asked], origin: Origin) -> set[str]:
     """Request all of them in one transaction, or none. Gives the ids of those that did not exist.
 
     Raises SagaConflict when the id of one is taken by another request.
@@ -104,9 +105,9 @@ async def start_all(store: EventStore, asked: Sequence[Asked], origin: Origin) -
     while new:
         runs = [run for each in new for run in each.run(now)["runs"]]
         try:
-            await store.append([each.request(origin) for each in new], attachment={"runs": runs})
+            await store.append([each.request(codec, origin) for each in new], attachment={"runs": runs})
         except WrongExpectedVersion:  # at least one of them exists: so this comes to an end
-            new = [each for each in new if not await _exists(store, each)]
+            new = [each for each in new if not await _exists(store, codec, each)]
         except AppendRefused as refused:
             ids = new[0].saga_id if len(new) == 1 else "one of them"
             raise SagaConflict(f"a run of {ids} is left from a saga without a journal") from refused
@@ -115,9 +116,9 @@ async def start_all(store: EventStore, asked: Sequence[Asked], origin: Origin) -
     return {each.saga_id for each in new}
 
 
-async def _exists(store: EventStore, asked: Asked) -> bool:
+async def _exists(store: EventStore, codec: EventCodec, asked: Asked) -> bool:
     """Raises SagaConflict when it was made by another request."""
-    state = await read_state(store, asked.saga_id)
+    state = await read_state(store, codec, asked.saga_id)
     if state is not None and not asked.is_that_of(state):
         raise SagaConflict(f"{asked.saga_id!r} is taken by a {state.name} saga with another input")
     return state is not None

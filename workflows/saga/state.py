@@ -9,7 +9,8 @@ from uuid import UUID
 from domain import Event
 from eventstore import EventStore, RecordedEvent
 from workflows.saga import journal
-from workflows.saga.journal import Cause, decode
+from workflows.saga.codec import EventCodec
+from workflows.saga.journal import Cause
 from workflows.saga.step_state import StepState, evolve_step, later, step_order, take_news
 
 SagaStatus = Literal[
@@ -267,37 +268,43 @@ def _branch_of(index: str) -> tuple[int, ...]:
     return step_order(branch) if branch else ()
 
 
-def summarise(event: RecordedEvent, summary: SagaSummary | None) -> SagaSummary:
+def summarise(codec: EventCodec, event: RecordedEvent, summary: SagaSummary | None) -> SagaSummary:
     """The summary after one more recorded entry; the first entry makes it."""
-    entry = decode(event)
-    if summary is None:
-        assert isinstance(entry, journal.SagaRequested), "a journal begins with its request"
-        summary = SagaSummary(**_identity(event, entry))
-    summary.apply(entry, event.version, event.recorded_at)
+    for entry in codec.decode(event):
+        if summary is None:
+            assert isinstance(entry, journal.SagaRequested), "a journal begins with its request"
+            summary = SagaSummary(**_identity(event, entry))
+        summary.apply(entry, event.version, event.recorded_at)
+    assert summary is not None, "a journal begins with its request"
+    summary.version = event.version  # also when nothing is left of the entry
     return summary
 
 
-def fold(recorded: list[RecordedEvent], state: SagaState | None = None) -> SagaState | None:
+def fold(
+    codec: EventCodec, recorded: list[RecordedEvent], state: SagaState | None = None
+) -> SagaState | None:
     """The state after `recorded`, going on from `state`; None for an empty journal."""
     for event in recorded:
-        entry = decode(event)
-        if state is None:
-            state = _requested(event, cast("journal.SagaRequested", entry))
-        state.apply(entry, event.version, event.recorded_at)
+        for entry in codec.decode(event):
+            if state is None:
+                state = _requested(event, cast("journal.SagaRequested", entry))
+            state.apply(entry, event.version, event.recorded_at)
+        if state is not None:
+            state.version = event.version  # also when nothing is left of the entry
     return state
 
 
-async def read_state(store: EventStore, saga_id: str) -> SagaState | None:
+async def read_state(store: EventStore, codec: EventCodec, saga_id: str) -> SagaState | None:
     """The saga as its journal has it now; None when there is no such saga."""
-    return fold([event async for event in store.read_stream(journal.journal_stream(saga_id))])
+    return fold(codec, [event async for event in store.read_stream(journal.journal_stream(saga_id))])
 
 
-async def catch_up(store: EventStore, state: SagaState) -> list[RecordedEvent]:
-    """Take in what was appended to the journal since; gives just that."""
+async def catch_up(store: EventStore, codec: EventCodec, state: SagaState) -> list[Event]:
+    """Take in what was appended to the journal since; gives the entries."""
     tail = store.read_stream(journal.journal_stream(state.saga_id), after=state.version)
-    entries = [event async for event in tail]
-    fold(entries, state)
-    return entries
+    recorded = [event async for event in tail]
+    fold(codec, recorded, state)
+    return [entry for event in recorded for entry in codec.decode(event)]
 
 
 def _requested(event: RecordedEvent, entry: journal.SagaRequested) -> SagaState:

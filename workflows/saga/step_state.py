@@ -24,7 +24,9 @@ class Undo:
 
 @dataclass(slots=True)
 class StepState:
-    """One step. `round` tells it from the step of the same number before the saga went back or began anew.
+    """One step. `asked` is of the schema version `asked_version`.
+
+    `round` tells it from the step of the same number before the saga went back or began anew.
     `news` is the end of its child, until a run begins that can see it.
     """
 
@@ -32,6 +34,7 @@ class StepState:
     name: str
     kind: journal.StepKind
     asked: dict[str, Any]
+    asked_version: int
     started_at: datetime
     began_at_version: int = 0
     round: int = 1
@@ -108,26 +111,26 @@ def evolve_step(steps: dict[str, StepState], entry: Event, version: int, at: dat
     """Take in an entry that says something of a step; `new` are fields of a step that begins with it."""
     begins = _beginning(entry)
     if begins is not None:
-        number, name, kind, asked = begins
+        number, name, kind, asked, asked_version = begins
         if number not in steps:
-            steps[number] = StepState(number, name, kind, asked, at, version, **new)
+            steps[number] = StepState(number, name, kind, asked, asked_version, at, version, **new)
     step = steps.get(getattr(entry, "step", None) or "")
     if step is not None:
         _evolve_forward(step, entry, version, at)
         _evolve_back(step, entry, at)
 
 
-def _beginning(entry: Event) -> tuple[str, str, journal.StepKind, dict[str, Any]] | None:
-    """Number, name, kind and what was asked, of a step that may begin with this entry."""
+def _beginning(entry: Event) -> tuple[str, str, journal.StepKind, dict[str, Any], int] | None:
+    """Number, name, kind, and what was asked in which version, of a step that may begin with this entry."""
     match entry:
         case journal.StepStarted():
-            return entry.step, entry.name, "call", entry.argument
+            return entry.step, entry.name, "call", entry.argument, entry.argument_version
         case journal.WaitStarted():
-            return entry.step, entry.name, entry.kind, {}
+            return entry.step, entry.name, entry.kind, {}, 1
         case journal.ChildStarted():
-            return entry.step, entry.saga, "child", {"saga_id": entry.child, "input": entry.input}
+            return entry.step, entry.saga, "child", {"saga_id": entry.child, "input": entry.input}, 1
         case journal.StepSucceeded() | journal.StepRejected():
-            return entry.step, entry.name, entry.kind, entry.command
+            return entry.step, entry.name, entry.kind, entry.command, entry.command_version
         case _:
             return None
 

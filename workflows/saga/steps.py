@@ -25,7 +25,9 @@ async def execute(
     execution: Execution, step: str, command: Command, compensate: CommandCompensation, scope: Scope
 ) -> list[Event]:
     """The new events of the command, decided now or recorded before. Raises Rejected."""
-    recorded = execution.recorded(step, "execute", type(command).__name__, dump(command))
+    recorded = execution.recorded(
+        step, "execute", type(command).__name__, dump(command), command.schema_version
+    )
     if recorded is None:
         return await _decide(execution, step, command, compensate, scope)
     if recorded.rejection is not None:
@@ -59,6 +61,7 @@ def _succeeded(step: str, command: Command, compensate: CommandCompensation, dec
         name=type(command).__name__,
         kind="execute",
         command=dump(command),
+        command_version=command.schema_version,
         stream=decision.stream,
         first_version=decision.version + 1,
         last_version=decision.last_version,
@@ -72,6 +75,7 @@ def _rejected(step: str, command: Command, stream: str, no: Rejected) -> Event:
         name=type(command).__name__,
         kind="execute",
         command=dump(command),
+        command_version=command.schema_version,
         stream=stream,
         reason=no.reason,
         code=no.code,
@@ -107,4 +111,4 @@ async def _events_of(execution: Execution, step: StepState) -> list[Event]:
     if step.stream is None or step.last_version < step.first_version:
         return []
     recorded = execution.store.read_stream(step.stream, after=step.first_version - 1, to=step.last_version)
-    return [execution.handler.catalog.event(event.type, event.data) async for event in recorded]
+    return [event async for stored in recorded for event in execution.codec.decode(stored)]

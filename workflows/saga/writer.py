@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from domain import Event
-from eventstore import Appended, Batch, EventStore, RecordedEvent, WrongExpectedVersion
+from eventstore import Appended, Batch, EventStore, WrongExpectedVersion
 from workflows.saga import journal
+from workflows.saga.codec import EventCodec
 from workflows.saga.errors import (
     Closed,
     Interrupted,
@@ -63,6 +64,7 @@ class JournalWriter:
     """Appends to the journal of one saga for one execution of one run, and keeps `state` up to date."""
 
     store: EventStore
+    codec: EventCodec
     state: SagaState
     run: int
     execution: str
@@ -142,19 +144,19 @@ class JournalWriter:
         own = Batch(
             journal.journal_stream(self.state.saga_id),
             self.state.version,
-            [journal.encode(entry, metadata) for entry in entries],
+            [self.codec.encode(entry, metadata) for entry in entries],
         )
         return await self.store.append([*batches, own], attachment=attachment)
 
     async def _catch_up(self) -> None:
         """Take in what others wrote, and note whether the run is lost to another execution."""
-        tail = await catch_up(self.store, self.state)
+        tail = await catch_up(self.store, self.codec, self.state)
         if any(map(self._is_foreign_run, tail)):
             self._lost = Superseded
         elif self._unannounced and self.state.has_news:
             # Our RunStarted would say that the function has seen the end of the child.
             self._lost = Overtaken
-        elif not all(event.type in journal.FROM_OUTSIDE for event in tail):
+        elif not all(isinstance(entry, journal.FROM_OUTSIDE) for entry in tail):
             # Our own RunStarted is not written yet: after it, no earlier execution can append.
             self._lost = Overtaken
 
@@ -162,8 +164,8 @@ class JournalWriter:
     def _unannounced(self) -> bool:
         return any(isinstance(entry, journal.RunStarted) for entry in self._unwritten)
 
-    def _is_foreign_run(self, event: RecordedEvent) -> bool:
-        return event.type == journal.RunStarted.__name__ and event.data["execution"] != self.execution
+    def _is_foreign_run(self, entry: Event) -> bool:
+        return isinstance(entry, journal.RunStarted) and entry.execution != self.execution
 
     def _check_fence(self) -> None:
         if self.state.idle_for(self.run):

@@ -17,7 +17,7 @@ RENT = Rent(rent_id="r1", tool="drill", customer="ana", deposit=DEPOSIT)
 def deploy(service: MemoryService, *sagas: SagaDefinition) -> None:
     """The next process runs this code."""
     service.registry = Registry(list(sagas))
-    service.engine = SagaEngine(service.store, service.registry)
+    service.engine = SagaEngine(service.store, service.registry, service.codec)
 
 
 async def rented_under(*sagas: SagaDefinition) -> MemoryService:

@@ -14,10 +14,13 @@ from eventstore.memory import MemoryEventStore
 from workflows.carrier import Carrier
 from workflows.fulfil_order import SHOP
 from workflows.saga import Registry, SagaEngine, SagaView
+from workflows.saga.codec import EventCodec
 from workflows.saga.commands import CommandHandler, Decision
 from workflows.saga.runner import Runner
 from workflows.saga.runs import run_number
 from workflows.sagas import SAGAS
+
+CODEC = EventCodec(CATALOG)
 
 
 class Shop:
@@ -27,8 +30,8 @@ class Shop:
         self._runs: deque[dict[str, Any]] = deque()
         self.store = MemoryEventStore(on_append=self._enqueue)
         registry = Registry(SAGAS, carrier.calls())
-        self.engine = SagaEngine(self.store, registry)
-        self._handler = CommandHandler(self.store, CATALOG)
+        self.engine = SagaEngine(self.store, registry, CODEC)
+        self._handler = CommandHandler(self.store, CODEC)
         self._runner = Runner(self.store, self._handler, registry, executor="test")
 
     def _enqueue(self, attachment: Mapping[str, Any]) -> None:

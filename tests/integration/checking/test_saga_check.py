@@ -16,10 +16,13 @@ from eventstore.postgres import PostgresEventStore
 from tests.acceptance.server import ROOT, command, environment
 from tests.conftest import Database
 from workflows.saga import NOTHING, Registry, Saga, SagaDefinition, SagaEngine
+from workflows.saga.codec import EventCodec
 from workflows.saga.commands import CommandHandler
 from workflows.saga.runner import Runner
 from workflows.saga.testing import Killed
 from workflows.transfer_funds import TransferFunds
+
+CODEC = EventCodec(CATALOG)
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -41,8 +44,8 @@ async def leave_open(database: Database, function: Any, saga_id: str) -> None:
     async with store_pool(database.url, 2) as pool:
         store = PostgresEventStore(pool, Appender(pool, function=("saga", "append_items")))
         registry = Registry([SagaDefinition("transfer-funds", function, TransferFunds)])
-        await SagaEngine(store, registry).start("transfer-funds", TRANSFER, saga_id=saga_id)
-        runner = Runner(store, CommandHandler(store, CATALOG), registry, "test")
+        await SagaEngine(store, registry, CODEC).start("transfer-funds", TRANSFER, saga_id=saga_id)
+        runner = Runner(store, CommandHandler(store, CODEC), registry, "test")
         with pytest.raises(Killed):
             await runner.run(saga_id, 1, "execution-1")
 

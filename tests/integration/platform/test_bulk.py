@@ -9,13 +9,17 @@ from psycopg import AsyncConnection
 
 from app.bulk import BulkAction, BulkAnswer, act_on_all
 from app.readmodels.sagas import SagaFilter, SagaList, SagaProjection
+from domain.aggregates import CATALOG
 from eventstore import StoreUnavailable
 from eventstore.connections import store_pool
 from eventstore.projections import LIVE_SCHEMA, work_in
 from tests.conftest import Database
 from tests.unit.workflows.toys import Order, do, service_of
 from workflows.saga import Saga, operations
+from workflows.saga.codec import EventCodec
 from workflows.saga.testing import MemoryService
+
+CODEC = EventCodec(CATALOG)
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -38,7 +42,7 @@ async def three_completed(database: Database) -> MemoryService:
     events = [event async for event in service.store.read_all()]
     async with await AsyncConnection.connect(database.url) as connection:
         await work_in(connection, LIVE_SCHEMA)
-        await SagaProjection().apply(connection, events)
+        await SagaProjection(CODEC).apply(connection, events)
     return service
 
 

@@ -9,7 +9,11 @@ from psycopg import sql
 
 from app.database import DatabaseUrls, migrate, prepare_embedded, upgrade
 from app.embedded import EmbeddedPostgres
-from app.readmodels.projections import PROJECTIONS
+from app.readmodels.projections import projections_of
+from domain.aggregates import CATALOG
+from workflows.saga.codec import EventCodec
+
+PROJECTIONS = projections_of(EventCodec(CATALOG))
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 

@@ -9,11 +9,15 @@ from psycopg import AsyncConnection
 
 from app.readmodels.sagas import SagaFilter, SagaList, SagaProjection
 from domain import Event
+from domain.aggregates import CATALOG
 from eventstore import RecordedEvent
 from eventstore.connections import store_pool
 from eventstore.projections import LIVE_SCHEMA, work_in
 from tests.conftest import Database
 from workflows.saga import journal
+from workflows.saga.codec import EventCodec
+
+CODEC = EventCodec(CATALOG)
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -40,7 +44,7 @@ async def record(database: Database, *histories: tuple[str, Sequence[Event], dat
                     commit_position=position,
                     stream=f"saga-{saga_id}",
                     version=version,
-                    event_id=journal.encode(entry, {}).event_id,
+                    event_id=CODEC.encode(entry, {}).event_id,
                     type=type(entry).__name__,
                     schema_version=1,
                     data=entry.model_dump(mode="json"),
@@ -50,7 +54,7 @@ async def record(database: Database, *histories: tuple[str, Sequence[Event], dat
             )
     async with await AsyncConnection.connect(database.url) as connection:
         await work_in(connection, LIVE_SCHEMA)
-        await SagaProjection().apply(connection, events)
+        await SagaProjection(CODEC).apply(connection, events)
 
 
 def asked(parent: str | None = None, **attributes: str) -> journal.SagaRequested:

@@ -7,10 +7,14 @@ import pytest
 import sqlalchemy
 
 from app.database import sqlalchemy_url
-from app.readmodels.projections import PROJECTIONS, tables_file
+from app.readmodels.projections import projections_of, tables_file
+from domain.aggregates import CATALOG
 from eventstore.projections import LIVE_SCHEMA, Projection
 from eventstore.schema_files import run_in_schema
 from tests.conftest import Database
+from workflows.saga.codec import EventCodec
+
+PROJECTIONS = projections_of(EventCodec(CATALOG))
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 

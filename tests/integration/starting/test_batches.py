@@ -6,11 +6,15 @@ from collections.abc import AsyncIterator
 import pytest
 from pydantic import BaseModel
 
+from domain.aggregates import CATALOG
 from eventstore.postgres import PostgresEventStore
 from tests.conftest import Database
 from tests.integration.eventstore.stores import connect, everything, open_store, value
 from workflows.saga import Limits, Registry, Saga, SagaDefinition, SagaEngine, Started
+from workflows.saga.codec import EventCodec
 from workflows.saga.errors import SagaConflict
+
+CODEC = EventCodec(CATALOG)
 
 pytestmark = pytest.mark.postgres
 
@@ -46,7 +50,7 @@ async def start(
     """The sagas `ids`, and one that others ask for too, each with another input."""
     sagas = [(saga_id, Pay(by=by)) for saga_id in (*ids, shared)]
     try:
-        return await SagaEngine(store, REGISTRY).start_many("pay", sagas)
+        return await SagaEngine(store, REGISTRY, CODEC).start_many("pay", sagas)
     except SagaConflict as conflict:
         return conflict
 

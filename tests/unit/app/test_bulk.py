@@ -8,11 +8,15 @@ import pytest
 from app.api.bulk import PATH
 from app.bulk import BulkAction
 from app.readmodels.sagas import SagaFilter
+from domain.aggregates import CATALOG
 from tests.unit.workflows.toys import Order, do, service_of
 from workflows.saga import Saga, operations
+from workflows.saga.codec import EventCodec
 from workflows.saga.errors import NotPossible
 from workflows.saga.state import SagaState, read_state
 from workflows.sagas import SAGAS
+
+CODEC = EventCodec(CATALOG)
 
 
 async def tagged(saga: Saga, _order: Order) -> None:
@@ -23,7 +27,7 @@ async def tagged(saga: Saga, _order: Order) -> None:
 async def completed() -> SagaState:
     service = service_of(tagged)
     await service.run_saga("saga", Order())
-    state = await read_state(service.store, "s1")
+    state = await read_state(service.store, CODEC, "s1")
     assert state is not None
     return state
 

@@ -18,8 +18,11 @@ from domain.account import Deposit
 from domain.aggregates import CATALOG
 from tests.unit.workflows.shop import ORDER, Carrier, stocked_shop
 from workflows.fulfil_order import SHOP
+from workflows.saga.codec import EventCodec
 from workflows.saga.commands import CommandHandler
 from workflows.saga.testing import MemoryService
+
+CODEC = EventCodec(CATALOG)
 
 Json = dict[str, Any]
 Tampering = Callable[[Evidence], None]
@@ -46,7 +49,7 @@ async def honest_evidence() -> Evidence:
 
 
 async def state(service: MemoryService, category: str, key: str) -> Json:
-    folded = await CommandHandler(service.store, CATALOG).load(category, key)
+    folded = await CommandHandler(service.store, CODEC).load(category, key)
     return folded.state.model_dump(mode="json")
 
 

@@ -6,17 +6,21 @@ import pytest
 
 from app.api.watch import server_sent_events
 from domain import Event
+from domain.aggregates import CATALOG
 from eventstore import Batch
 from eventstore.memory import MemoryEventStore
 from workflows.saga import journal
+from workflows.saga.codec import EventCodec
 from workflows.saga.state import SagaState, read_state
+
+CODEC = EventCodec(CATALOG)
 
 SAGA = "transfer-1"
 HEARTBEAT_SECONDS = 0.01
 
 
 async def record(store: MemoryEventStore, version: int, entry: Event) -> None:
-    await store.append([Batch(journal.journal_stream(SAGA), version, [journal.encode(entry, {})])])
+    await store.append([Batch(journal.journal_stream(SAGA), version, [CODEC.encode(entry, {})])])
 
 
 @pytest.fixture
@@ -27,13 +31,13 @@ async def store() -> MemoryEventStore:
 
 
 async def state_of(store: MemoryEventStore) -> SagaState:
-    state = await read_state(store, SAGA)
+    state = await read_state(store, CODEC, SAGA)
     assert state is not None
     return state
 
 
 async def test_a_silent_saga_is_shown_to_be_alive_until_it_ends(store: MemoryEventStore) -> None:
-    events = server_sent_events(store, await state_of(store), asyncio.Event(), HEARTBEAT_SECONDS)
+    events = server_sent_events(store, CODEC, await state_of(store), asyncio.Event(), HEARTBEAT_SECONDS)
 
     assert [await anext(events) for _ in range(2)] == [b"retry: 1000\n\n", await first_event(store)]
     assert [await anext(events) for _ in range(3)] == [b": still here\n\n"] * 3
@@ -48,7 +52,9 @@ async def test_a_silent_saga_is_shown_to_be_alive_until_it_ends(store: MemoryEve
 async def test_a_stuck_saga_ends_the_stream(store: MemoryEventStore) -> None:
     await record(store, 1, journal.SagaStuck(reason="bug", error="division by zero"))
 
-    events = [event async for event in server_sent_events(store, await state_of(store), asyncio.Event())]
+    events = [
+        event async for event in server_sent_events(store, CODEC, await state_of(store), asyncio.Event())
+    ]
 
     assert len(events) == 2
     assert b'"status":"stuck"' in events[1]
@@ -56,7 +62,7 @@ async def test_a_stuck_saga_ends_the_stream(store: MemoryEventStore) -> None:
 
 async def test_a_server_that_stops_ends_the_stream(store: MemoryEventStore) -> None:
     stopping = asyncio.Event()
-    events = server_sent_events(store, await state_of(store), stopping)
+    events = server_sent_events(store, CODEC, await state_of(store), stopping)
     await anext(events)
     await anext(events)
 
@@ -66,6 +72,6 @@ async def test_a_server_that_stops_ends_the_stream(store: MemoryEventStore) -> N
 
 
 async def first_event(store: MemoryEventStore) -> bytes:
-    events = server_sent_events(store, await state_of(store), asyncio.Event())
+    events = server_sent_events(store, CODEC, await state_of(store), asyncio.Event())
     await anext(events)
     return await anext(events)

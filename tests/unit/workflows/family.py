@@ -65,4 +65,4 @@ def redeploy(
 ) -> None:
     """The next process, and the engine, have this code."""
     service.registry = Registry([defined(function, version=version), *parts], service.registry.calls)
-    service.engine = type(service.engine)(service.store, service.registry)
+    service.engine = type(service.engine)(service.store, service.registry, service.codec)

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import BaseModel
 
-from tests.unit.workflows.toys import Order, service_of
+from tests.unit.workflows.toys import CODEC, Order, service_of
 from workflows.saga import Registry, Saga, SagaDefinition, SagaEngine
 from workflows.saga.errors import SagaConflict
 from workflows.saga.testing import MemoryService
@@ -39,7 +39,7 @@ async def started(asked: BaseModel) -> MemoryService:
 
 def deployed(service: MemoryService, saga_input: type[BaseModel], name: str = "saga") -> SagaEngine:
     """The engine of the next version of the service."""
-    return SagaEngine(service.store, Registry([SagaDefinition(name, no_steps, saga_input)]))
+    return SagaEngine(service.store, Registry([SagaDefinition(name, no_steps, saga_input)]), CODEC)
 
 
 @pytest.mark.parametrize("body", [{}, {"name": "order"}, {"name": "order", "gift": False}])

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from domain import Catalog, Decider, Event, Rejected
 from tests.unit.workflows.family import SIGNALS, WHO, begun, defined, go, redeploy, serving, start
 from tests.unit.workflows.toys import (
+    CODEC,
     TALLIES,
     Do,
     Done,
@@ -26,6 +27,7 @@ from tests.unit.workflows.toys import (
 )
 from workflows.saga import NOTHING, Registry, Saga, SagaDefinition
 from workflows.saga.check import Check, Finding, Report
+from workflows.saga.codec import EventCodec
 from workflows.saga.testing import MemoryService
 
 
@@ -57,7 +59,7 @@ async def everything(saga: Saga, _order: Order) -> None:
 async def check(service: MemoryService, catalog: Catalog = TALLIES) -> Report:
     """And nothing is appended."""
     appends = service.store.appends
-    report = await Check(service.store, catalog, service.registry).run()
+    report = await Check(service.store, EventCodec(catalog), service.registry).run()
     assert service.store.appends == appends
     return report
 
@@ -294,7 +296,7 @@ async def test_progress_comes_to_the_end_of_the_log() -> None:
     service = await open_saga(waits)
     told: list[tuple[int, int]] = []
 
-    await Check(service.store, TALLIES, service.registry).run(lambda *place: told.append(place))
+    await Check(service.store, CODEC, service.registry).run(lambda *place: told.append(place))
 
     assert told[-1][0] == told[-1][1] == await service.store.safe_position()
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from eventstore import Batch
-from tests.unit.workflows.toys import Order, do, request, service_of
+from tests.unit.workflows.toys import CODEC, Order, do, request, service_of
 from workflows.saga import Saga, SagaView, journal, operations
 from workflows.saga.errors import InvalidSagaId, SagaConflict, SagaMoved, SagaNotFound, UnknownSaga
 from workflows.saga.runs import SHARED, run_number, run_request
@@ -49,7 +49,7 @@ async def test_the_same_id_with_another_input_is_a_conflict() -> None:
 
 async def test_a_run_left_from_a_deleted_journal_is_a_conflict() -> None:
     service = service_of(one_step)
-    entry = journal.encode(journal.RunNamed(run=1, reason="left over"), {})
+    entry = CODEC.encode(journal.RunNamed(run=1, reason="left over"), {})
     await service.store.append(
         [Batch("saga-other", 0, [entry])], attachment=run_request(SHARED, "saga", "s1", 1)
     )

@@ -4,7 +4,17 @@ import pytest
 
 from eventstore import StoreUnavailable
 from tests.unit.workflows.shop import ORDER, stocked_shop
-from tests.unit.workflows.toys import TALLIES, Do, Order, Remote, counts, do, histories, send, service_of
+from tests.unit.workflows.toys import (
+    CODEC,
+    Do,
+    Order,
+    Remote,
+    counts,
+    do,
+    histories,
+    send,
+    service_of,
+)
 from workflows.saga import Saga
 from workflows.saga.commands import CommandHandler
 from workflows.saga.errors import Stopping, StoreAway
@@ -52,7 +62,7 @@ async def test_an_outage_longer_than_the_patience_gives_the_run_up_and_leaves_th
     await service.engine.start("saga", Order(), saga_id="s1")
     service.store.before_append = away_from(3, 1_000)
     store = PatientStore(service.store, patience_seconds=0)
-    runner = Runner(store, CommandHandler(store, TALLIES), service.registry, "impatient")
+    runner = Runner(store, CommandHandler(store, CODEC), service.registry, "impatient")
 
     with pytest.raises(StoreAway):
         await service.execute("s1", runner)

@@ -5,6 +5,7 @@ import pytest
 from domain import Catalog
 from tests.unit.workflows.toys import (
     AWAY,
+    CODEC,
     TALLIES,
     Do,
     Order,
@@ -18,6 +19,7 @@ from tests.unit.workflows.toys import (
     service_of,
 )
 from workflows.saga import NOTHING, Saga, SagaDefinition
+from workflows.saga.codec import EventCodec
 from workflows.saga.errors import SagaNotFound
 from workflows.saga.preview import EVENTS_SINCE_MAX, PreviewView, preview
 from workflows.saga.testing import MemoryService
@@ -30,7 +32,7 @@ async def three(saga: Saga, _order: Order) -> None:
 
 
 async def look(service: MemoryService, to_step: str | None = None, *, force: bool = False) -> PreviewView:
-    return await preview(service.store, TALLIES, "s1", to_step=to_step, force=force)
+    return await preview(service.store, CODEC, "s1", to_step=to_step, force=force)
 
 
 async def test_it_lists_the_commands_in_the_order_in_which_they_then_run() -> None:
@@ -173,9 +175,9 @@ async def test_a_command_that_the_code_forgot_is_said() -> None:
     service = service_of(elsewhere)
     await service.run_saga("saga", Order())
 
-    [planned] = (await preview(service.store, Catalog([]), "s1")).commands
+    [planned] = (await preview(service.store, EventCodec(Catalog([])), "s1")).commands
 
-    assert planned.problem == "the code does not know this command any more: UnknownName"
+    assert planned.problem == "the code does not know this command any more: UnknownSchema"
     assert planned.aggregate is None
 
 

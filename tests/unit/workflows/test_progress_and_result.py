@@ -1,14 +1,14 @@
 """What counts as progress of a saga, and when it has a result."""
 
 from tests.unit.workflows.family import WHO, begun, go
-from tests.unit.workflows.toys import Do, Message, Order, do
+from tests.unit.workflows.toys import CODEC, Do, Message, Order, do
 from workflows.saga import NOTHING, Saga
 from workflows.saga.state import read_state
 from workflows.saga.testing import MemoryService
 
 
 async def outcomes(service: MemoryService) -> int:
-    state = await read_state(service.store, "s1")
+    state = await read_state(service.store, CODEC, "s1")
     assert state is not None
     return state.outcomes
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from eventstore import StoreUnavailable
-from tests.unit.workflows.toys import TALLIES, Order, do
+from tests.unit.workflows.toys import CODEC, TALLIES, Order, do
 from workflows.saga import Registry, Saga, SagaDefinition, SagaEngine, Schedule
 from workflows.saga.errors import SagaNotFound, StoreAway
 from workflows.saga.scheduled_start import NotStarted, start_scheduled
@@ -50,7 +50,7 @@ async def test_a_time_that_was_told_before_with_another_input_starts_nothing() -
     service = MemoryService(TALLIES, [nightly(input=lambda _due: Order(name="of the version before"))])
     await service.tick("nightly", DUE)
 
-    await start_scheduled(SagaEngine(service.store, Registry([nightly()])), "nightly", DUE)
+    await start_scheduled(SagaEngine(service.store, Registry([nightly()]), CODEC), "nightly", DUE)
 
     assert (await service.engine.view(SAGA_ID)).input == {"name": "of the version before"}
 

@@ -5,7 +5,7 @@ import asyncio
 from domain.account import Deposit
 from eventstore import Appended
 from tests.unit.workflows.shop import dollars, stocked_shop
-from tests.unit.workflows.toys import TALLIES, Do, Undo
+from tests.unit.workflows.toys import CODEC, TALLIES, Do, Undo
 from workflows.saga.commands import CommandHandler, Decision
 from workflows.saga.testing import Killed, MemoryService
 from workflows.transfer_funds import TransferFunds
@@ -70,7 +70,7 @@ async def test_a_refusal_is_in_the_journal_and_is_not_decided_again_on_replay() 
 async def test_a_refusal_that_nothing_is_appended_for_is_never_from_a_stale_state() -> None:
     """As of a direct command: it is answered, and no append checks it."""
     store = MemoryService(TALLIES, []).store
-    stale, other = CommandHandler(store, TALLIES), CommandHandler(store, TALLIES)
+    stale, other = CommandHandler(store, CODEC), CommandHandler(store, CODEC)
     decided: list[Decision] = []
 
     async def commit(decision: Decision) -> Appended:
@@ -89,7 +89,7 @@ async def test_a_refusal_that_nothing_is_appended_for_is_never_from_a_stale_stat
 
 async def test_an_accepting_stale_state_loses_the_race_and_is_brought_up_to_date() -> None:
     store = MemoryService(TALLIES, []).store
-    first, second = CommandHandler(store, TALLIES), CommandHandler(store, TALLIES)
+    first, second = CommandHandler(store, CODEC), CommandHandler(store, CODEC)
     tries: list[int] = []
 
     async def commit(decision: Decision) -> Appended:
@@ -105,7 +105,7 @@ async def test_an_accepting_stale_state_loses_the_race_and_is_brought_up_to_date
 
 async def test_commands_on_one_stream_in_one_process_take_their_turns() -> None:
     store = MemoryService(TALLIES, []).store
-    handler = CommandHandler(store, TALLIES)
+    handler = CommandHandler(store, CODEC)
     tries: list[int] = []
 
     async def commit(decision: Decision) -> Appended:

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from eventstore import Batch
-from tests.unit.workflows.toys import Order, do, service_of
+from tests.unit.workflows.toys import CODEC, Order, do, service_of
 from workflows.saga import Saga, journal
 from workflows.saga.errors import InvalidBatch, InvalidSagaId, SagaConflict, SagaNotFound
 from workflows.saga.runs import SHARED, run_request
@@ -66,7 +66,7 @@ async def test_one_whose_id_belongs_to_another_request_refuses_them_all_and_is_n
 
 async def test_a_run_that_is_left_refuses_them_all() -> None:
     service = service_of(one_step)
-    entry = journal.encode(journal.RunNamed(run=1, reason="left over"), {})
+    entry = CODEC.encode(journal.RunNamed(run=1, reason="left over"), {})
     left = run_request(SHARED, "saga", "b", 1)
     await service.store.append([Batch("saga-other", 0, [entry])], attachment=left)
 

@@ -8,11 +8,10 @@ from pydantic import BaseModel, ValidationError
 
 from domain import Event
 from eventstore import Batch, RecordedEvent
-from tests.unit.workflows.toys import TALLIES, Do, Done, Undo, Undone
+from tests.unit.workflows.toys import CODEC, TALLIES, Do, Done, Undo, Undone
 from workflows.saga import NOTHING, OnEvent, Saga, SagaDefinition
 from workflows.saga.definition import checked_saga_id
 from workflows.saga.errors import SagaConflict
-from workflows.saga.journal import encode
 from workflows.saga.on_event import id_from_event
 from workflows.saga.starter import Starter
 from workflows.saga.testing import MemoryService
@@ -38,7 +37,7 @@ def service_of(saga: SagaDefinition) -> MemoryService:
 
 def starter_of(service: MemoryService) -> Starter:
     (saga,) = service.registry
-    return Starter(service.engine, TALLIES, saga)
+    return Starter(service.engine, saga)
 
 
 async def deliver(service: MemoryService, *, times: int = 1) -> None:
@@ -103,7 +102,7 @@ async def test_several_types_of_events_may_start_a_saga() -> None:
 
 async def test_the_saga_belongs_to_what_the_event_belongs_to_and_names_it_as_its_cause() -> None:
     service = service_of(definition(ON_DONE))
-    event = encode(Done(tally="a"), {"correlation_id": "order-7", "actor": "ana"})
+    event = CODEC.encode(Done(tally="a"), {"correlation_id": "order-7", "actor": "ana"})
     await service.store.append([Batch("tally-a", 0, [event])])
 
     await deliver(service)
@@ -118,7 +117,7 @@ async def test_the_saga_belongs_to_what_the_event_belongs_to_and_names_it_as_its
 
 async def test_an_entry_of_a_journal_is_no_event_of_the_domain() -> None:
     service = service_of(definition(ON_DONE))
-    await service.store.append([Batch("saga-x", 0, [encode(Done(tally="a"), {})])])
+    await service.store.append([Batch("saga-x", 0, [CODEC.encode(Done(tally="a"), {})])])
 
     await deliver(service)
 
@@ -151,7 +150,7 @@ async def test_another_version_of_the_code_that_makes_another_input_starts_no_se
     changed = definition(OnEvent(Done, input=lambda event: Follow(tally=f"{event.tally}-changed")))
     (event,) = await service.stream("tally-a")
 
-    await Starter(service.engine, TALLIES, changed)(event)
+    await Starter(service.engine, changed)(event)
 
     ((requested,),) = (await journals(service)).values()
     assert requested.data["input"] == {"tally": "a"}
@@ -165,7 +164,7 @@ async def test_an_id_that_another_saga_has_taken_is_a_conflict() -> None:
     await service.engine.start("other", {"tally": "a"}, saga_id=id_from_event("follow", event.event_id))
 
     with pytest.raises(SagaConflict):
-        await Starter(service.engine, TALLIES, follower)(event)
+        await Starter(service.engine, follower)(event)
 
 
 async def test_the_memory_service_delivers_to_all_its_sagas() -> None:

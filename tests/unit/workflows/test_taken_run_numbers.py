@@ -4,7 +4,18 @@ skipped."""
 import pytest
 
 from eventstore import Batch
-from tests.unit.workflows.toys import AWAY, SLOWLY, Order, Remote, do, failing, request, send, service_of
+from tests.unit.workflows.toys import (
+    AWAY,
+    CODEC,
+    SLOWLY,
+    Order,
+    Remote,
+    do,
+    failing,
+    request,
+    send,
+    service_of,
+)
 from workflows.saga import Saga, journal
 from workflows.saga.runs import SHARED, run_request
 from workflows.saga.testing import MemoryService
@@ -23,7 +34,7 @@ async def patient_call(saga: Saga, _order: Order) -> None:
 async def take(service: MemoryService, runs: tuple[int, ...]) -> int:
     """DBOS has had these runs of a saga that is to come; the next number that is free."""
     for run in runs:
-        entry = journal.encode(journal.RunNamed(run=run, reason="left over"), {})
+        entry = CODEC.encode(journal.RunNamed(run=run, reason="left over"), {})
         attachment = run_request(SHARED, "saga", "s1", run)
         await service.store.append([Batch(f"lost-{run}", 0, [entry])], attachment=attachment)
     await service.settle()

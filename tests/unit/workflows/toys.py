@@ -22,6 +22,7 @@ from workflows.saga import (
     Transient,
     journal,
 )
+from workflows.saga.codec import EventCodec
 from workflows.saga.context import Step
 from workflows.saga.runs import SHARED, run_request
 from workflows.saga.state import read_state
@@ -66,6 +67,7 @@ def evolve(tally: Tally, event: Event) -> Tally:
 TALLIES = Catalog(
     [Decider("tally", lambda command: command.tally, Tally(), decide, evolve, Do | Undo, Done | Undone)]
 )
+CODEC = EventCodec(TALLIES)
 
 
 class Message(BaseModel):
@@ -234,10 +236,10 @@ async def request(service: MemoryService) -> None:
 
 async def resume(service: MemoryService) -> None:
     """Name a new run of the stuck saga, and run it."""
-    state = await read_state(service.store, "s1")
+    state = await read_state(service.store, CODEC, "s1")
     assert state is not None
     run = state.named_run + 1
-    entry = journal.encode(journal.RunNamed(run=run, reason="resumed"), {})
+    entry = CODEC.encode(journal.RunNamed(run=run, reason="resumed"), {})
     batch = Batch(journal.journal_stream("s1"), state.version, [entry])
     await service.store.append([batch], attachment=run_request(SHARED, "saga", "s1", run))
     await service.settle()

@@ -5,9 +5,10 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from domain import Catalog, Event
+from domain import Event
 from eventstore import EventStore, RecordedEvent
 from workflows.saga import journal
+from workflows.saga.codec import EventCodec
 from workflows.saga.definition import Registry
 from workflows.saga.journal import Cause
 from workflows.saga.state import SagaStatus
@@ -59,7 +60,7 @@ class Reading:
     """Takes journals apart: what was asked for, and what of it took effect."""
 
     store: EventStore
-    catalog: Catalog
+    codec: EventCodec
     registry: Registry
 
     async def family(self, saga_id: str) -> tuple[list[RecordedEvent], list[str]]:
@@ -77,13 +78,13 @@ class Reading:
         done: list[BaseModel] = []
         undone: list[BaseModel] = []
         for event in events:
-            entry = journal.decode(event)
+            [entry] = self.codec.decode(event)
             place = (event.stream, getattr(entry, "step", None) or "")
             match entry:
                 case journal.StepStarted():
-                    asked[place] = self.argument(entry.name, entry.argument)
+                    asked[place] = self.argument(entry.name, entry.argument, entry.argument_version)
                 case journal.StepSucceeded(kind="execute"):
-                    done.append(self.catalog.command(entry.name, entry.command))
+                    done.append(self.codec.command(entry.name, entry.command, entry.command_version))
                 case journal.StepSucceeded(kind="call"):
                     done.append(asked[place])
                 case journal.StepCompensated() if place in undo:
@@ -92,11 +93,10 @@ class Reading:
                 undo[place] = self._compensation(entry.compensation)
         return done, undone
 
-    def argument(self, call: str, argument: dict[str, Any]) -> BaseModel:
-        model: BaseModel = self.registry.call(call).call.argument.model_validate(argument)
-        return model
+    def argument(self, call: str, argument: dict[str, Any], version: int) -> BaseModel:
+        return self.registry.stored_call(call, argument, version)[1]
 
     def _compensation(self, stored: journal.StoredCompensation) -> BaseModel:
         if stored.kind == "command":
-            return self.catalog.command(stored.name, stored.data)
-        return self.argument(stored.name, stored.data)
+            return self.codec.command(stored.name, stored.data, stored.data_version)
+        return self.argument(stored.name, stored.data, stored.data_version)

@@ -17,6 +17,7 @@ from domain import Catalog, Command, Rejected
 from domain.catalog import AnyDecider
 from eventstore import Appended, AppendRefused, RecordedEvent
 from workflows.saga import journal
+from workflows.saga.codec import EventCodec
 from workflows.saga.commands import CommandHandler, Decision
 from workflows.saga.definition import CallDefinition, Registry, SagaDefinition
 from workflows.saga.engine import SagaEngine
@@ -64,10 +65,11 @@ class MemoryService:
         self.refuse = refuse
         self.margin_seconds = margin_seconds
         self.registry = Registry(list(sagas), list(calls))
-        self.engine = SagaEngine(self.store, self.registry)
+        self.codec = EventCodec(catalog)
+        self.engine = SagaEngine(self.store, self.registry, self.codec)
         self.stopping = False
-        self._catalog = catalog
-        self._refusing = Catalog([self._made_refusing(decider) for decider in catalog.deciders.values()])
+        refusing = [self._made_refusing(decider) for decider in catalog.deciders.values()]
+        self._refusing = EventCodec(Catalog(refusing))
         self._refused: list[Command] = []
         self._skipped = timedelta()
         self._enqueued: set[str] = set()
@@ -89,7 +91,7 @@ class MemoryService:
 
     async def apply(self, *commands: Command) -> None:
         """Commands from outside of any saga, never refused by `refuse`. Raises Rejected."""
-        handler = CommandHandler(self.store, self._catalog)
+        handler = CommandHandler(self.store, self.codec)
 
         async def commit(decision: Decision) -> Appended:
             if decision.rejection is not None:
@@ -109,7 +111,7 @@ class MemoryService:
 
     async def deliver(self) -> None:
         """Hand every event to the sagas that it starts, as their subscriptions do. Again it starts none."""
-        starters = [Starter(self.engine, self._catalog, saga) for saga in self.registry if saga.on]
+        starters = [Starter(self.engine, saga) for saga in self.registry if saga.on]
         async for event in self.store.read_all():
             for starter in starters:
                 await starter(event)
@@ -167,13 +169,13 @@ class MemoryService:
     async def outcome(self, saga_id: str = "s1") -> Outcome:
         """The saga as it is now. Raises SagaNotFound."""
         saga = await self.engine.view(saga_id)
-        reading = Reading(self.store, self._catalog, self.registry)
+        reading = Reading(self.store, self.codec, self.registry)
         events, children = await reading.family(saga_id)
         commands, compensations = reading.effects(events)
         own = [event for event in events if event.stream == journal.journal_stream(saga_id)]
         return Outcome(
             saga,
-            [journal.decode(event) for event in own],
+            [entry for event in own for entry in self.codec.decode(event)],
             commands,
             compensations,
             [await self.outcome(child) for child in children],
