@@ -17,6 +17,8 @@ Kind = Literal["projection", "subscription"]
 State = Literal["following", "paused", "parked"]
 
 LEADER_LOCK: Final = 0x5A6A_0002
+HUNG_SECONDS: Final = 12.0
+"""Longer than `idle_in_transaction_session_timeout`, and than what a subscription's handler may take."""
 REASON_CHARACTERS_MAX: Final = 1_000
 
 COLUMNS: Final = (
@@ -91,6 +93,26 @@ class Checkpoint:
             "select pg_try_advisory_xact_lock(%s, hashtext(%s))", [LEADER_LOCK, self.name]
         )
         return await cursor.fetchone() == (True,)
+
+    async def end_hung_leader(self, connection: Connection) -> bool:
+        """End the session of a leader that does nothing within its transaction. Whether there was one.
+
+        The server does so itself after `idle_in_transaction_session_timeout`, but not when the last thing it
+        got was a Flush: so ends psycopg's executemany, which a projection may use.
+        """
+        cursor = await connection.execute(
+            """
+            select pg_terminate_backend(held.pid)
+              from pg_locks as held join pg_stat_activity as activity on activity.pid = held.pid
+             where held.locktype = 'advisory' and held.granted and held.objsubid = 2
+               and held.database = (select oid from pg_database where datname = current_database())
+               and held.classid::bigint = %s and held.objid::bigint = hashtext(%s)::bigint & 4294967295
+               and activity.usename = current_user and activity.state = 'idle in transaction'
+               and activity.state_change < clock_timestamp() - make_interval(secs => %s)
+            """,
+            [LEADER_LOCK, self.name, HUNG_SECONDS],
+        )
+        return (True,) in await cursor.fetchall()
 
     async def move(
         self, connection: Connection, old: Standing, position: int, rate: float | None = None

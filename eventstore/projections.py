@@ -163,6 +163,8 @@ class ProjectionRunner:
             leads = await checkpoint.lead(connection)
             if not leads or not await checkpoint.move(connection, standing, events[-1].position, rate):
                 self.standby = True
+                if not leads:
+                    await checkpoint.end_hung_leader(connection)
                 return False
             await work_in(connection, self.slot.schema(self.projection.name))
             await self.projection.apply(connection, events)

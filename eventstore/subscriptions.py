@@ -88,6 +88,7 @@ class Subscription:
         async with self.pool.connection() as connection, connection.transaction():
             self.standby = not await checkpoint.lead(connection)
             if self.standby:
+                await checkpoint.end_hung_leader(connection)
                 return False
             standing = await checkpoint.standing(connection)
             if standing is None:

@@ -14,6 +14,8 @@ from app.readmodels.projections import tables_file
 from eventstore.projections import LIVE_SCHEMA, Projection
 from eventstore.schema_files import run_in_schema
 
+# Asked first: an insert would wait for whoever is moving the checkpoint.
+_KNOWN = text("select 1 from eventstore.checkpoints where subscription = :name")
 _REGISTER = text(
     """
     insert into eventstore.checkpoints (subscription, position, kind, version, tables)
@@ -43,7 +45,8 @@ def _register(connection: Connection, projection: Projection) -> None:
         "version": projection.version,
         "tables": list(projection.tables),
     }
-    if connection.execute(_REGISTER, row).rowcount == 0:
+    known = connection.execute(_KNOWN, row).first() is not None
+    if known or connection.execute(_REGISTER, row).rowcount == 0:
         connection.execute(_NAME_TABLES, row)
         return
     quote = connection.dialect.identifier_preparer.quote
