@@ -27,28 +27,38 @@ def calls_of(page: Page) -> list[str]:
     return [line for line in lines if line.startswith("saga ") and line not in OF_THE_LOG]
 
 
-def subcommand(name: str) -> TyperCommand:
-    assert name in SAGA.commands
-    return cast("TyperCommand", SAGA.commands[name])
+def subcommand(words: list[str], group: TyperGroup = SAGA) -> tuple[TyperCommand, list[str]]:
+    """The command that the words begin with, and the arguments that are left."""
+    name, *rest = words
+    assert name in group.commands, name
+    found = group.commands[name]
+    if isinstance(found, TyperGroup):
+        return subcommand(rest, found) if rest else (cast("TyperCommand", found), rest)
+    return cast("TyperCommand", found), rest
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_commands_can_be_called_so(page: Page) -> None:
     for line in calls_of(page):
-        _, name, *arguments = shlex.split(line)
-        if name in ("--help", "COMMAND"):
+        _, *words = shlex.split(line)
+        if words[0] in ("--help", "COMMAND"):
             continue
-        command = subcommand(name)
+        command, arguments = subcommand(words)
         if PLACEHOLDER.search(line):
             assert options_in(line) <= options_of(command), line
         elif arguments or line not in page.inline_code:
-            command.make_context(name, arguments)
+            command.make_context(words[0], arguments)
 
 
 def test_every_command_is_in_the_reference() -> None:
-    named = {line.split()[1] for line in calls_of(page("docs/reference/cli.md"))}
+    text = page("docs/reference/cli.md")
+    named = {line.split()[1] for line in calls_of(text)}
 
     assert set(SAGA.commands) <= named
+    for group in SAGA.commands.values():
+        if isinstance(group, TyperGroup):
+            row = " ".join(code for code in text.inline_code)
+            assert [name for name in group.commands if not re.search(rf"\b{name}\b", row)] == []
 
 
 def options_in(line: str) -> set[str]:
