@@ -6,7 +6,7 @@ changes a follower holds its row meanwhile, so these appends come one after the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 from psycopg.types.json import Jsonb
@@ -16,11 +16,24 @@ from eventstore.documents import document, item
 from eventstore.errors import FollowerConflict
 from eventstore.events import Batch, NewEvent
 
+What = Literal[
+    "Parked",
+    "WentOn",
+    "Retried",
+    "Skipped",
+    "RebuildStarted",
+    "RebuildPaused",
+    "RebuildResumed",
+    "Promoted",
+    "Returned",
+    "Discarded",
+]
+"""Durable: the second half of the names of these events."""
 CATEGORIES: Final[frozenset[Kind]] = frozenset({"projection", "subscription"})
 
 
 @dataclass(frozen=True, slots=True)
-class Decider:
+class Author:
     """Who decides, and why; a server that decides by itself is `system`."""
 
     actor: str = "system"
@@ -28,7 +41,7 @@ class Decider:
     correlation_id: str | None = None
 
 
-SYSTEM: Final = Decider()
+SYSTEM: Final = Author()
 
 
 def stream_of(kind: Kind, name: str) -> str:
@@ -37,7 +50,7 @@ def stream_of(kind: Kind, name: str) -> str:
 
 
 async def record(
-    connection: Connection, kind: Kind, name: str, what: str, data: Mapping[str, Any], by: Decider
+    connection: Connection, kind: Kind, name: str, what: What, data: Mapping[str, Any], by: Author
 ) -> None:
     """Append `ProjectionWhat` or `SubscriptionWhat` with the transaction of `connection`.
 

@@ -11,6 +11,7 @@ import asyncio
 from contextlib import suppress
 from typing import Final, Protocol
 
+import psycopg
 import structlog
 
 from eventstore.connections import TRANSIENT
@@ -22,6 +23,8 @@ TROUBLE_SECONDS: Final = 1.0
 
 PASSING: Final = (StoreUnavailable, TimeoutError, *TRANSIENT)
 """Errors that pass by themselves: no fault of an event, and no line in the log."""
+LIMITS_STATE: Final = "54"
+"""Class of the SQLSTATE "program limit exceeded": a row too large for an index is so every time."""
 STANDING: Final = (FollowerParked, FollowerOutdated)
 """It stands still until a person does something; what led to it is in the log."""
 
@@ -47,6 +50,12 @@ class Follower(Protocol):
         ...
 
 
+def passes(error: Exception) -> bool:
+    """Whether an error passes by itself."""
+    state = error.sqlstate if isinstance(error, psycopg.Error) else None
+    return isinstance(error, PASSING) and not (state or "").startswith(LIMITS_STATE)
+
+
 async def follow(follower: Follower, *, rest_seconds: float = 0.0) -> None:
     """Keep `follower` up with the log until cancelled; between two looks it rests for `rest_seconds`.
 
@@ -70,7 +79,7 @@ async def follow(follower: Follower, *, rest_seconds: float = 0.0) -> None:
 
 
 def _note(follower: Follower, error: Exception) -> None:
-    known = isinstance(error, (*PASSING, *STANDING))
+    known = passes(error) or isinstance(error, STANDING)
     trouble = str(error) if known and str(error) else f"{type(error).__name__}: {error}"
     if not known and trouble != follower.trouble:  # said once, however often it is tried
         log.exception("follower of the log cannot go on", follower=follower.name)

@@ -16,7 +16,7 @@ from uuid import uuid4
 import psycopg
 import structlog
 
-from eventstore.connections import CONNECTION_KWARGS, TRANSIENT, Pool
+from eventstore.connections import CONNECTION_KWARGS, Pool
 
 CHANNEL: Final = "eventstore_commits"
 REST_SECONDS: Final = 0.02
@@ -48,7 +48,7 @@ class Notifier:
             try:
                 async with self.pool.connection() as connection:
                     await connection.execute("select pg_notify(%s, %s)", [CHANNEL, self.sender])
-            except TRANSIENT as error:
+            except psycopg.Error as error:
                 log.info("commit not told", error=str(error))
             await asyncio.sleep(REST_SECONDS)
 
@@ -71,7 +71,7 @@ class Listener:
         while True:
             try:
                 await self._listen()
-            except TRANSIENT as error:
+            except psycopg.Error as error:
                 log.info("not listening for commits", error=str(error))
             self.listening.clear()
             await asyncio.sleep(RECONNECT_SECONDS)

@@ -16,7 +16,7 @@ import structlog
 
 from eventstore.checkpoints import Checkpoint, Connection, Parked, Standing
 from eventstore.connections import Pool
-from eventstore.decisions import SYSTEM, Decider, record
+from eventstore.decisions import SYSTEM, Author, record
 from eventstore.errors import FollowerConflict, FollowerParked, FollowerUnknown, PoisonEvent
 from eventstore.events import RecordedEvent
 from eventstore.port import EventStore
@@ -82,7 +82,7 @@ async def went_on(connection: Connection, standing: Standing) -> None:
         await record(connection, standing.kind, standing.name, "WentOn", _facts(standing.parked), SYSTEM)
 
 
-async def retry(pool: Pool, name: str, by: Decider) -> Standing:
+async def retry(pool: Pool, name: str, by: Author) -> Standing:
     """Let a parked follower try again. Raises FollowerUnknown, FollowerConflict."""
     async with pool.connection() as connection, connection.transaction():
         standing, parked = await _parked(connection, name)
@@ -91,7 +91,7 @@ async def retry(pool: Pool, name: str, by: Decider) -> Standing:
     return standing
 
 
-async def skip(pool: Pool, name: str, by: Decider, position: int | None = None) -> Standing:
+async def skip(pool: Pool, name: str, by: Author, position: int | None = None) -> Standing:
     """Let a parked follower go on behind the event, which must be at `position` if that is given.
 
     Raises FollowerUnknown, FollowerConflict.

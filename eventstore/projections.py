@@ -21,7 +21,7 @@ from eventstore.checkpoints import Checkpoint, Standing
 from eventstore.connections import Pool
 from eventstore.errors import FollowerOutdated
 from eventstore.events import RecordedEvent
-from eventstore.following import BATCH_EVENTS, PASSING, follow
+from eventstore.following import BATCH_EVENTS, follow, passes
 from eventstore.parking import Patience, went_on
 from eventstore.port import EventStore
 
@@ -129,9 +129,9 @@ class ProjectionRunner:
             return False
         try:
             done = await self._take_in(standing, events)
-        except PASSING:
-            raise
         except Exception as error:
+            if passes(error):
+                raise
             if len(events) == 1:
                 raise await self._patience.failed(standing, events[0], error) from None
             self._one_by_one = len(events)  # to find the one that it is, and to keep those before it

@@ -21,7 +21,7 @@ import psycopg
 from psycopg import sql
 
 from eventstore.checkpoints import Checkpoint, Connection, Standing
-from eventstore.decisions import Decider, record
+from eventstore.decisions import Author, What, record
 from eventstore.errors import FollowerBehind, FollowerConflict, TablesBusy
 from eventstore.parking import locked
 from eventstore.projections import LIVE_SCHEMA, Slot, work_in
@@ -41,7 +41,7 @@ class Promotion:
 
     rebuilds: Rebuilds
 
-    async def promote(self, name: str, by: Decider, wait_seconds: float = 10.0) -> None:
+    async def promote(self, name: str, by: Author, wait_seconds: float = 10.0) -> None:
         """Serve what a rebuild has made; what was served stays as the previous one.
 
         Raises FollowerUnknown, FollowerConflict, OwnerNeeded; FollowerBehind, TablesBusy when it was not
@@ -52,7 +52,7 @@ class Promotion:
         await self._until_done(name, by, Slot.STAGING, wait_seconds, stale=False)
 
     async def return_(
-        self, name: str, by: Decider, wait_seconds: float = 10.0, *, stale: bool = False
+        self, name: str, by: Author, wait_seconds: float = 10.0, *, stale: bool = False
     ) -> None:
         """Serve the previous one again; what was served becomes the previous one.
 
@@ -72,7 +72,7 @@ class Promotion:
                     await connection.execute(sql.SQL("analyze {}").format(sql.Identifier(schema, table)))
 
     async def _until_done(
-        self, name: str, by: Decider, slot: Slot, wait_seconds: float, *, stale: bool
+        self, name: str, by: Author, slot: Slot, wait_seconds: float, *, stale: bool
     ) -> None:
         self.rebuilds.projection(name)
         clock = asyncio.get_running_loop().time
@@ -87,14 +87,15 @@ class Promotion:
                     raise TablesBusy(f"{name}: readers hold its tables; nothing was changed") from error
             await asyncio.sleep(AGAIN_SECONDS)
 
-    async def _swap(self, name: str, by: Decider, slot: Slot, *, stale: bool) -> None:
+    async def _swap(self, name: str, by: Author, slot: Slot, *, stale: bool) -> None:
         async with self.rebuilds.owner() as connection, connection.transaction():
             live = await locked(connection, name)
             coming = await self.rebuilds.side(connection, name, slot)
             if not stale:
                 await self._catch_up(connection, name, slot, coming, live.position)
-            if slot is Slot.STAGING:
-                await drop(connection, name, Slot.PREVIOUS)
+            previous = await self.rebuilds.standing(connection, name, Slot.PREVIOUS)
+            if slot is Slot.STAGING and previous is not None:
+                await drop(connection, name, Slot.PREVIOUS, previous)
             await _lock_tables(connection, name, {Slot.LIVE: live, slot: coming})
             await _exchange(connection, name, live, slot, coming, self.rebuilds.app_role)
             facts = {
@@ -103,7 +104,7 @@ class Promotion:
                 "to_version": coming.version,
                 "to_position": coming.position if stale else max(coming.position, live.position),
             }
-            what = "Promoted" if slot is Slot.STAGING else "Returned"
+            what: What = "Promoted" if slot is Slot.STAGING else "Returned"
             await record(connection, "projection", name, what, facts, by)
 
     async def _catch_up(

@@ -20,7 +20,7 @@ from psycopg import sql
 
 from eventstore.checkpoints import Checkpoint, Connection, Standing, State
 from eventstore.connections import CONNECTION_KWARGS, configure
-from eventstore.decisions import Decider, record
+from eventstore.decisions import Author, What, record
 from eventstore.errors import FollowerConflict, FollowerUnknown, OwnerNeeded
 from eventstore.parking import locked
 from eventstore.port import EventStore
@@ -43,7 +43,7 @@ class Rebuilds:
     projections: Mapping[str, Projection]
     tables_sql: Callable[[str], str]
 
-    async def start(self, name: str, by: Decider) -> None:
+    async def start(self, name: str, by: Author) -> None:
         """Begin to fill new tables. Raises FollowerUnknown, FollowerConflict, OwnerNeeded."""
         projection = self.projection(name)
         async with self.owner() as connection, connection.transaction():
@@ -59,20 +59,20 @@ class Rebuilds:
             versions = {"from_version": live.version, "to_version": projection.version}
             await record(connection, "projection", name, "RebuildStarted", versions, by)
 
-    async def pause(self, name: str, by: Decider) -> None:
+    async def pause(self, name: str, by: Author) -> None:
         """Let a rebuild stand still. Raises FollowerUnknown, FollowerConflict."""
         await self._change(name, "following", "paused", "RebuildPaused", by)
 
-    async def resume(self, name: str, by: Decider) -> None:
+    async def resume(self, name: str, by: Author) -> None:
         """Let a rebuild that was paused go on. Raises FollowerUnknown, FollowerConflict."""
         await self._change(name, "paused", "following", "RebuildResumed", by)
 
-    async def discard(self, name: str, by: Decider, slot: Slot = Slot.STAGING) -> None:
+    async def discard(self, name: str, by: Author, slot: Slot = Slot.STAGING) -> None:
         """Drop the tables of a rebuild, or the previous ones. Raises FollowerUnknown, FollowerConflict."""
         async with self.owner() as connection, connection.transaction():
             await locked(connection, name)
             side = await self.side(connection, name, slot)
-            await drop(connection, name, slot)
+            await drop(connection, name, slot, side)
             facts = {"slot": slot, "version": side.version, "position": side.position}
             await record(connection, "projection", name, "Discarded", facts, by)
 
@@ -108,7 +108,7 @@ class Rebuilds:
             raise FollowerConflict(name, f"there is {missing}")
         return side
 
-    async def _change(self, name: str, old: State, new: State, what: str, by: Decider) -> None:
+    async def _change(self, name: str, old: State, new: State, what: What, by: Author) -> None:
         async with self.owner() as connection, connection.transaction():
             await locked(connection, name)
             staging = await self.side(connection, name, Slot.STAGING)
@@ -133,10 +133,19 @@ class Rebuilds:
         )
 
 
-async def drop(connection: Connection, name: str, slot: Slot) -> None:
-    """Drop the tables of a slot that is not served, and its checkpoint."""
-    schema = sql.Identifier(slot.schema(name))
-    await connection.execute(sql.SQL("drop schema if exists {} cascade").format(schema))
+async def drop(connection: Connection, name: str, slot: Slot, side: Standing) -> None:
+    """Drop the tables of a slot that is not served, and its checkpoint.
+
+    Nothing that somebody else has built on them goes with them. Raises FollowerConflict.
+    """
+    schema = slot.schema(name)
+    tables = sql.SQL(", ").join(sql.Identifier(schema, table) for table in side.tables)
+    try:
+        await connection.execute(sql.SQL("drop table {}").format(tables))
+        await connection.execute(sql.SQL("drop schema {}").format(sql.Identifier(schema)))
+    except psycopg.errors.DependentObjectsStillExist as error:
+        detail = error.diag.message_detail or str(error)
+        raise FollowerConflict(name, f"its {slot} tables cannot be dropped: {detail}") from error
     await connection.execute(
         "delete from eventstore.checkpoints where subscription = %s", [slot.checkpoint(name)]
     )

@@ -18,7 +18,7 @@ from typing import Final
 from eventstore.checkpoints import Checkpoint, Connection, Standing
 from eventstore.connections import Pool
 from eventstore.events import RecordedEvent
-from eventstore.following import BATCH_EVENTS, PASSING, follow
+from eventstore.following import BATCH_EVENTS, follow, passes
 from eventstore.parking import Patience, went_on
 from eventstore.port import EventStore
 
@@ -122,10 +122,8 @@ class Subscription:
             try:
                 async with asyncio.timeout(HANDLER_SECONDS_MAX):
                     await self.handler(event)
-            except PASSING as away:
-                return position, away
             except Exception as error:
-                return position, _Refused(event, error)
+                return position, error if passes(error) else _Refused(event, error)
             position = event.position
             if clock() > until:
                 break

@@ -22,7 +22,7 @@ from app.api.wire import problems
 from app.json_response import JsonResponse
 from app.runtime import Runtime
 from domain.values import Name
-from eventstore.decisions import Decider
+from eventstore.decisions import Author
 from eventstore.differences import Difference, diff
 from eventstore.errors import FollowerConflict
 from eventstore.parking import retry as retry_parked
@@ -93,8 +93,8 @@ class Target:
     actor: str
     correlation_id: str
 
-    def by(self, request: DecisionRequest) -> Decider:
-        return Decider(self.actor, request.reason, self.correlation_id)
+    def by(self, request: DecisionRequest) -> Author:
+        return Author(self.actor, request.reason, self.correlation_id)
 
     async def answer(self, asked: Awaitable[Any], status: int = 200, seconds: float = 0.0) -> Response:
         """The follower after what was asked. Raises what that raises."""

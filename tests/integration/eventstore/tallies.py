@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from eventstore import Batch, RecordedEvent
 from eventstore.checkpoints import Checkpoint
 from eventstore.connections import Pool, store_pool
-from eventstore.decisions import Decider
+from eventstore.decisions import Author
 from eventstore.postgres import PostgresEventStore
 from eventstore.projections import ProjectionRunner, Slot
 from eventstore.promotion import Promotion
@@ -23,7 +23,7 @@ from tests.conftest import Database
 from tests.integration.eventstore.stores import connect, happened, open_store, until
 
 NAME = "tally"
-BY = Decider(actor="ana", reason="a test")
+BY = Author(actor="ana", reason="a test")
 TABLES = """
 create table tally (
     stream text    not null collate "C" primary key,

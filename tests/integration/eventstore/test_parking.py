@@ -9,7 +9,7 @@ from eventstore.errors import FollowerConflict, FollowerOutdated, FollowerParked
 from eventstore.parking import ATTEMPTS_MAX, retry, skip
 from eventstore.projections import ProjectionRunner, Slot
 from tests.conftest import Database
-from tests.integration.eventstore.stores import happened
+from tests.integration.eventstore.stores import connect, happened
 from tests.integration.eventstore.subscribers import NAME as LISTENER
 from tests.integration.eventstore.subscribers import Refusing, Seen, subscribed
 from tests.integration.eventstore.tallies import BY, NAME, POISON, Scene, Tally, scene
@@ -110,6 +110,30 @@ async def test_of_two_operators_one_skips_and_the_other_is_told(database: Databa
             await retry(tally.pool, NAME, BY)
         with pytest.raises(FollowerUnknown):
             await retry(tally.pool, "nobody", BY)
+
+
+async def test_an_event_that_is_too_large_for_an_index_is_poison(database: Database) -> None:
+    """The database calls it operational, as it does a broken connection; but it does not pass."""
+    async with scene(database) as tally:
+        async with await connect(database.owner_url) as connection:
+            await connection.execute("alter table readmodels.tally add column filler text default ''")
+            await connection.execute("create index on readmodels.tally ((stream || filler))")
+            noise = "(select string_agg(md5(n::text), '') from generate_series(1, 2000) as n)"
+            await connection.execute(
+                f"""
+                create function public.fill() returns trigger language plpgsql as
+                $$ begin new.filler := {noise}; return new; end $$;
+                create trigger fill before insert on readmodels.tally
+                    for each row execute function public.fill()
+                """.encode()
+            )
+        await tally.write("x-1")
+
+        await until_parked(tally.live)
+
+        parked = (await tally.view()).live.parked
+        assert parked is not None
+        assert parked.reason.startswith("ProgramLimitExceeded")
 
 
 async def test_a_rebuild_parks_alone_and_is_skipped_alone(database: Database) -> None:

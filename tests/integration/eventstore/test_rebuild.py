@@ -9,6 +9,7 @@ from eventstore.projections import Slot
 from eventstore.promotion import CATCH_UP_EVENTS, Promotion
 from eventstore.rebuild import Rebuilds
 from tests.conftest import Database
+from tests.integration.eventstore.stores import connect
 from tests.integration.eventstore.tallies import BY, NAME, TABLES, Tally, scene
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
@@ -160,6 +161,21 @@ async def test_one_that_is_discarded_leaves_nothing(database: Database) -> None:
             await tally.rebuilds.discard(NAME, BY)
         assert (await tally.view()).staging is None
         await tally.rebuilds.start(NAME, BY)  # and there is room for another
+
+
+async def test_what_somebody_built_on_the_tables_is_not_dropped_with_them(database: Database) -> None:
+    async with scene(database) as tally:
+        await tally.catch_up(tally.live)
+        await tally.rebuilds.start(NAME, BY)
+        async with await connect(database.owner_url) as connection:
+            await connection.execute(f"create view public.report as select * from {STAGING}.tally".encode())
+
+            with pytest.raises(FollowerConflict, match="view report depends on"):
+                await tally.rebuilds.discard(NAME, BY)
+
+            assert (await tally.view()).staging is not None
+            await connection.execute("drop view public.report")
+        await tally.rebuilds.discard(NAME, BY)
 
 
 async def test_of_two_operators_at_once_one_is_told(database: Database) -> None:
