@@ -1,8 +1,9 @@
 # make run    start everything and run the demonstration
-# make test   all checks, then all tests
+# make test   all checks, then all tests, file by file in TEST_PROCESSES processes
 # make check  style, types, import directions, sizes
 # make fmt    format the sources
 # make simulate  a million random schedules of the saga kernel; SIMULATE_SEEDS=5000 for fewer
+# make golden    freeze names and shapes of all that is stored, once a change of them was reviewed
 # make northwind    all orders of ../shared/data/northwind, the server killed three times meanwhile
 #
 # Nothing but Python 3.11 or newer and make is needed; the rest goes into .venv.
@@ -14,9 +15,10 @@ INSTALLED := .venv/.installed
 SOURCES := app workflows domain eventstore
 FILE_LINES_MAX := 400
 SIMULATE_SEEDS ?= 1000000
+# Most tests wait for processes that they start, so there may be more than processors.
 TEST_PROCESSES ?= 4
 
-.PHONY: run test check fmt northwind simulate setup sizes
+.PHONY: run test check fmt golden northwind simulate setup sizes
 .DEFAULT_GOAL := test
 
 run: setup
@@ -37,6 +39,9 @@ fmt: setup
 
 simulate: setup
 	$(BIN)/python -m tests.simulation --seeds $(SIMULATE_SEEDS)
+
+golden: setup
+	$(BIN)/python -m tests.golden
 
 northwind: setup
 	$(BIN)/python -m tests.show.northwind

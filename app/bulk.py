@@ -22,7 +22,8 @@ from workflows.saga import SagaEngine, journal, operations
 from workflows.saga.commands import Contention
 from workflows.saga.engine import Decide
 from workflows.saga.errors import NotPossible, SagaError, SagaNotFound
-from workflows.saga.state import SagaState, SagaStatus, read_state
+from workflows.saga.state import SagaState, read_state
+from workflows.saga.summary import SagaStatus
 
 SAGAS_MAX: Final = 500
 """As many does one request touch, at most."""

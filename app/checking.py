@@ -39,7 +39,7 @@ class CheckFailed(Exception):
 async def check_twice(settings: Settings, progress: Progress) -> Json:
     """What either pass found.
 
-    Raises CheckFailed, DatabaseUnusable, EmbeddedPostgresError, StoreUnavailable.
+    Raises CheckFailed, DatabaseUnusable, EmbeddedPostgresError, StoreUnavailable, BrokenChain.
     """
     async with open_database(settings) as urls:
         first = await check_once(settings, urls, lambda position, end: progress(1, position, end))
@@ -51,7 +51,10 @@ async def check_twice(settings: Settings, progress: Progress) -> Json:
 
 
 async def check_once(settings: Settings, urls: DatabaseUrls, progress: Callable[[int, int], None]) -> Json:
-    """One pass here, on connections that cannot write. Raises DatabaseUnusable, StoreUnavailable."""
+    """One pass here, on connections that cannot write.
+
+    Raises DatabaseUnusable, StoreUnavailable, BrokenChain.
+    """
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(store_pool(urls.app, 2, configure=_read_only))
         store = PostgresEventStore(pool, Appender(pool))

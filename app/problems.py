@@ -22,10 +22,12 @@ from eventstore import (
     CommandIdReused,
     InvalidAppend,
     StoreUnavailable,
+    UnknownSchema,
     UnsafeReader,
     WrongExpectedVersion,
 )
 from eventstore.errors import FollowerBehind, FollowerConflict, FollowerUnknown, OwnerNeeded, TablesBusy
+from workflows.past import NotReached, NotThereYet
 from workflows.saga.commands import Contention
 from workflows.saga.errors import (
     CannotCompensate,
@@ -133,8 +135,11 @@ FAMILIES: Final[Mapping[type[Exception], Family]] = {
     SagaNotFound: Family(404, "saga-not-found", "There is no such saga"),
     UnknownSaga: Family(404, "unknown-saga", "No saga has this name"),
     UnknownSignal: Family(404, "unknown-signal", "The saga receives no such signal"),
+    UnknownSchema: Family(503, "unknown-schema", "This server's code does not know what is stored"),
     UnknownName: Family(404, "unknown-name", "No aggregate or command has this name"),
     NotFound: Family(404, "not-found", "There is no such thing"),
+    NotThereYet: Family(404, "not-there-yet", "It was not there yet at that moment"),
+    NotReached: Family(409, "not-reached", "The log has not come that far"),
     VersionMismatch: Family(412, "version-mismatch", "The aggregate is at another version"),
     SagaMoved: Family(412, "version-mismatch", "The saga is at another version"),
     SignalTooLarge: Family(413, "too-large", "The signal is too large"),
@@ -203,6 +208,8 @@ def _members(error: Exception) -> dict[str, Any]:  # noqa: PLR0911 - one a famil
             return {"current_version": error.version}
         case FollowerBehind():
             return {"behind": error.behind}
+        case NotReached() | NotThereYet():
+            return error.known
         case NotReady():
             return {"checks": error.checks}
         case InvalidRequest():

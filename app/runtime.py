@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -37,6 +38,7 @@ from eventstore.standings import Standings
 from eventstore.subscriptions import Subscription
 from eventstore.tasks import end
 from workflows.carrier import Carrier
+from workflows.past import Past
 from workflows.saga import CallDefinition, Registry, SagaEngine
 from workflows.saga.codec import EventCodec
 from workflows.saga.commands import CommandHandler
@@ -44,7 +46,9 @@ from workflows.saga.dbos_runs import DbosRuns
 from workflows.saga.patience import PatientStore
 from workflows.saga.runner import Runner
 from workflows.saga.scheduled_start import start_scheduled
+from workflows.saga.shapes import journal_shape, shape_of
 from workflows.saga.starter import Starter
+from workflows.saga.state import SagaState
 from workflows.sagas import SAGAS
 from workflows.supplier import Supplier
 
@@ -52,6 +56,9 @@ STOP_SECONDS: Final = 5.0
 """How long runs that are under way may take to come to their next append."""
 APPENDS_SECONDS: Final = 1.0
 """How long appends may still take when all that asks for them has ended or was cut."""
+SNAPSHOTS_STALE_AFTER: Final = timedelta(days=1)
+"""How long snapshots are left that this code cannot use: a process of the version before may."""
+SNAPSHOTS_SCAN_SECONDS: Final = 3600.0
 EXIT_RESTART: Final = 75
 """EX_TEMPFAIL: the lease was lost; whoever supervises this process should start it again."""
 
@@ -105,6 +112,7 @@ class Runtime:
     runs: DbosRuns
     supervisor: Supervisor
     reconciler: Reconciler
+    past: Past
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     exit_code: int = 0
     looking_after: list[asyncio.Task[None]] = field(default_factory=list)
@@ -127,7 +135,15 @@ class Runtime:
     def lagging(self) -> dict[str, str]:
         """Followers of the log that cannot go on. One is no reason to take every server out of service."""
         followers: list[Follower] = [*self.projections, *self.subscriptions, *self.side_runners.followers]
-        return {follower.name: follower.trouble for follower in followers if follower.trouble}
+        troubles = {follower.name: follower.trouble for follower in followers}
+        troubles["snapshots"] = self.store.snapshots.trouble
+        return {name: trouble for name, trouble in troubles.items() if trouble}
+
+    async def discard_stale_snapshots(self) -> None:
+        """Forget those that this code cannot use. Other code may: they are not forgotten at once."""
+        shapes = [journal_shape(SagaState), *map(shape_of, self.codec.catalog.deciders.values())]
+        fingerprints = {shape.fingerprint for shape in shapes}
+        await self.store.snapshots.discard_stale(fingerprints, SNAPSHOTS_STALE_AFTER)
 
     @property
     def standings(self) -> Standings:
@@ -158,18 +174,23 @@ class Runtime:
 async def running(settings: Settings) -> AsyncIterator[Runtime]:
     """A whole executor: it serves requests and runs sagas until the context ends.
 
-    Raises DatabaseUnusable, EmbeddedPostgresError, LeaseLost.
+    Raises DatabaseUnusable, EmbeddedPostgresError, LeaseLost, BrokenChain.
     """
     async with AsyncExitStack() as stack:
+        # Before the database is touched: code that cannot read it has no business with it.
+        codec = EventCodec(CATALOG)
+        registry = Registry(SAGAS, await remote_calls(stack, settings))
         urls = await stack.enter_async_context(open_database(settings))
         await migrate(urls)
-        runtime = await _build(stack, settings, urls)
+        runtime = await _build(stack, settings, urls, codec, registry)
         await _start(stack, runtime)
         log.info("executor started", executor=runtime.lease.executor_id)
         yield runtime
 
 
-async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) -> Runtime:
+async def _build(
+    stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls, codec: EventCodec, registry: Registry
+) -> Runtime:
     pool = await stack.enter_async_context(store_pool(urls.app, settings.database_connections))
     appender_pool = await stack.enter_async_context(store_pool(urls.app, 1))
     stopping = asyncio.Event()
@@ -179,8 +200,6 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
     store = PostgresEventStore(pool, appender)
     if faults := await sequence_faults(pool):
         raise DatabaseUnusable("; ".join(faults))
-    codec = EventCodec(CATALOG)
-    registry = Registry(SAGAS, await remote_calls(stack, settings))
     engine = SagaEngine(store, registry, codec)
     projections = projections_of(codec)
     by_name = {projection.name: projection for projection in projections}
@@ -203,12 +222,13 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
         slots=settings.slots,
         polling_interval_seconds=settings.polling_interval_seconds,
     )
+    handler = CommandHandler(store, codec)
     return Runtime(
         settings=settings,
         urls=urls,
         pool=pool,
         store=store,
-        handler=CommandHandler(store, codec),
+        handler=handler,
         engine=engine,
         registry=registry,
         codec=codec,
@@ -222,6 +242,7 @@ async def _build(stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls) 
         runs=runs,
         supervisor=Supervisor(pool, lease, runs, engine),
         reconciler=Reconciler(sagas, runs, engine),
+        past=Past(store, handler),
         stopping=stopping,
     )
 
@@ -271,6 +292,7 @@ def _sandbox_url(settings: Settings, name: str) -> str:
 async def _start(stack: AsyncExitStack, runtime: Runtime) -> None:
     """Start what runs in the background. Order of the end: supervisor, stopping flag, DBOS, lease."""
     _in_background(stack, _keep_lease(runtime))
+    _in_background(stack, runtime.store.snapshots.run())
     notifier = runtime.commits.notifier
     _in_background(stack, notifier.run())
     listener = Listener(runtime.urls.direct, runtime.commits.heard, notifier.sender)
@@ -290,6 +312,7 @@ async def _start(stack: AsyncExitStack, runtime: Runtime) -> None:
         periodically("orphans", supervising.ORPHAN_SCAN_SECONDS, supervisor.resume_orphans),
         periodically("strays", supervising.ORPHAN_SCAN_SECONDS, supervisor.resume_strays),
         periodically("reconciler", reconciling.SCAN_SECONDS, runtime.reconciler.scan),
+        periodically("stale snapshots", SNAPSHOTS_SCAN_SECONDS, runtime.discard_stale_snapshots),
     ):
         runtime.looking_after.append(_in_background(stack, work))
 

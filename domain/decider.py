@@ -55,6 +55,10 @@ class Decider(Generic[C, E, S]):
 
     Upcasters are for what older code has stored: `upcasters` for its events, `command_upcasters` for commands
     in the journals of sagas.
+
+    Its state is kept every `snapshot_every` events (0: never), so that it is not folded from the first event
+    each time. Raise `state_version` whenever `evolve` makes another state of the same events: states that the
+    old one made are not used any more then. A changed schema of the state is noticed without.
     """
 
     category: str
@@ -66,6 +70,8 @@ class Decider(Generic[C, E, S]):
     events: Any
     upcasters: tuple[Upcaster, ...] = ()
     command_upcasters: tuple[Upcaster, ...] = ()
+    state_version: int = 1
+    snapshot_every: int = 100
 
     def stream(self, key: str) -> str:
         return f"{self.category}-{key}"

@@ -3,11 +3,12 @@
 It says so once, until goods were received, or whoever was to order them has given up.
 """
 
-from typing import Annotated, assert_never
+from typing import Annotated, Final, assert_never
 
 from pydantic import Field
 
 from domain.decider import Command, Event, State
+from domain.upcaster import Json, changed
 from domain.values import QUANTITY_MAX, Id, Quantity
 
 
@@ -32,17 +33,21 @@ class GiveUpGoods(Command):
 
 
 class ReorderPointSet(Event):
+    schema_version = 2
+
     sku: Id
     level: int
-    quantity: Quantity
+    order_quantity: Quantity
 
 
 class StockRanLow(Event):
-    """Less is on hand than the reorder point wants, and nothing is on its way: order `quantity`."""
+    """Less is on hand than the reorder point wants, and nothing is on its way: order that many."""
+
+    schema_version = 2
 
     sku: Id
     on_hand: int
-    quantity: Quantity
+    order_quantity: Quantity
 
 
 class GoodsExpected(Event):
@@ -55,6 +60,18 @@ class GoodsGivenUp(Event):
 
 ReorderCommand = SetReorderPoint | ExpectGoods | GiveUpGoods
 ReorderEvent = ReorderPointSet | StockRanLow | GoodsExpected | GoodsGivenUp
+
+
+def _name_order_quantity(data: Json) -> Json:
+    """In all other events of the stock `quantity` is what has moved: nobody shall add this one to them."""
+    data["order_quantity"] = data.pop("quantity")
+    return data
+
+
+UPCASTERS: Final = (
+    changed("ReorderPointSet", 1, _name_order_quantity),
+    changed("StockRanLow", 1, _name_order_quantity),
+)
 
 
 class ReorderPoint(State):
@@ -78,7 +95,7 @@ def decide(point: ReorderPoint | None, command: ReorderCommand) -> list[ReorderE
         case SetReorderPoint(sku=sku, level=level, quantity=quantity):
             if point is not None and (point.level, point.quantity) == (level, quantity):
                 return []  # sent twice
-            return [ReorderPointSet(sku=sku, level=level, quantity=quantity)]
+            return [ReorderPointSet(sku=sku, level=level, order_quantity=quantity)]
         case ExpectGoods(sku=sku):
             return [] if point is None or expected else [GoodsExpected(sku=sku)]
         case GiveUpGoods(sku=sku):
@@ -89,7 +106,7 @@ def decide(point: ReorderPoint | None, command: ReorderCommand) -> list[ReorderE
 
 def evolve(point: ReorderPoint | None, event: ReorderEvent) -> ReorderPoint | None:
     match event:
-        case ReorderPointSet(level=level, quantity=quantity):
+        case ReorderPointSet(level=level, order_quantity=quantity):
             expected = point is not None and point.goods_expected
             return ReorderPoint(level=level, quantity=quantity, goods_expected=expected)
         case StockRanLow() | GoodsExpected():

@@ -119,7 +119,7 @@ def decide(stock: StockItem, command: StockCommand) -> list[StockEvent]:
             stock = evolve(stock, event)
         point = stock.reorder_point
         if point is not None and point.falls_below(stock.on_hand):
-            events.append(StockRanLow(sku=command.sku, on_hand=stock.on_hand, quantity=point.quantity))
+            events.append(StockRanLow(sku=command.sku, on_hand=stock.on_hand, order_quantity=point.quantity))
     return events
 
 
@@ -210,4 +210,5 @@ stock: Decider[StockCommand, StockEvent, StockItem] = Decider(
     evolve=evolve,
     commands=StockCommand,
     events=StockEvent,
+    upcasters=reordering.UPCASTERS,
 )

@@ -1,4 +1,4 @@
-"""Checkpoints: where each follower of the log stands, one row each (map: migrations/sql_followers)."""
+"""Checkpoints: where each follower of the log stands, one row each (map: migrations/sql_0003)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from itertools import takewhile
 from typing import Any
 
 import orjson
@@ -10,6 +12,7 @@ import orjson
 from eventstore.documents import item
 from eventstore.errors import CommandIdReused, WrongExpectedVersion
 from eventstore.events import ANY_VERSION, Appended, Batch, CommandId, NewEvent, RecordedEvent
+from eventstore.snapshots import MemorySnapshots
 from eventstore.validation import DEFAULT_BOUNDS, AppendBounds
 
 
@@ -38,6 +41,7 @@ class MemoryEventStore:
         self._log: list[RecordedEvent] = []
         self._streams: dict[str, list[RecordedEvent]] = {}
         self._commands: dict[str, _UsedCommand] = {}
+        self.snapshots = MemorySnapshots(self)
 
     async def append(
         self,
@@ -67,10 +71,13 @@ class MemoryEventStore:
         *,
         after: int = 0,
         to: int | None = None,
+        as_of: datetime | None = None,
+        position: int | None = None,
         limit: int | None = None,
         backwards: bool = False,
     ) -> AsyncIterator[RecordedEvent]:
         events = self._streams.get(stream, [])[max(after, 0) : to]
+        events = list(takewhile(partial(_is_known, as_of=as_of, position=position), events))
         for event in (events[::-1] if backwards else events)[:limit]:
             yield _copy(event)
 
@@ -151,6 +158,13 @@ class MemoryEventStore:
         )
         self._log.append(recorded)
         self._streams.setdefault(stream, []).append(recorded)
+
+
+def _is_known(event: RecordedEvent, as_of: datetime | None, position: int | None) -> bool:
+    """Whether it was there at that time and position."""
+    return (as_of is None or event.recorded_at <= as_of) and (
+        position is None or event.commit_position <= position
+    )
 
 
 def _copy(event: RecordedEvent) -> RecordedEvent:

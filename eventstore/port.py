@@ -5,10 +5,16 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from eventstore.events import Appended, Batch, CommandId, RecordedEvent
+from eventstore.snapshots import Snapshots
 
 
 class EventStore(Protocol):
     """Append-only streams with optimistic concurrency and one global order without loss."""
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """Folded states of streams."""
+        ...
 
     async def append(
         self,
@@ -34,10 +40,17 @@ class EventStore(Protocol):
         *,
         after: int = 0,
         to: int | None = None,
+        as_of: datetime | None = None,
+        position: int | None = None,
         limit: int | None = None,
         backwards: bool = False,
     ) -> AsyncIterator[RecordedEvent]:
-        """The events of one stream with `after` < version ≤ `to`, in order of version (or backwards)."""
+        """The events of one stream with `after` < version ≤ `to`, in order of version (or backwards).
+
+        `as_of`: those recorded at this time or before. `position`: those of appends that end there or before,
+        so that no append is cut in two. Both only mean what they say up to the safe position: above it
+        something may still become visible.
+        """
         ...
 
     def read_all(

@@ -3,24 +3,18 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-import psycopg
-from psycopg.rows import AsyncRowFactory, args_row, scalar_row
-from tenacity import (
-    AsyncRetrying,
-    retry_if_exception,
-    retry_if_exception_type,
-    stop_after_attempt,
-    stop_after_delay,
-    wait_random,
-)
+from psycopg.rows import args_row
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random
 
 from eventstore.appender import Appender
-from eventstore.connections import TRANSIENT, Pool
+from eventstore.connections import Pool
 from eventstore.documents import Item, item
-from eventstore.errors import StoreUnavailable, UnsafeReader, WrongExpectedVersion
+from eventstore.errors import WrongExpectedVersion
 from eventstore.events import ANY_VERSION, Appended, Batch, CommandId, RecordedEvent
+from eventstore.reader import COLUMNS, Reader
+from eventstore.snapshots import PostgresSnapshots
 from eventstore.validation import DEFAULT_BOUNDS, MAX_VERSION, AppendBounds
 
 PAGE_EVENTS: Final = 500
@@ -32,14 +26,7 @@ WINDOW_POSITIONS: Final = 50_000
 ANY_VERSION_ATTEMPTS: Final = 30
 """How often an append after whatever is there looks again before contention is the caller's concern."""
 
-READ_PATIENCE_SECONDS: Final = 2.0
-"""How long a read is tried again before the store is unavailable: a restart of Postgres takes less."""
-
-T = TypeVar("T")
-
-_COLUMNS: Final = (
-    "position, commit_position, stream, version, event_id, type, schema_version, data, metadata, recorded_at"
-)
+_COLUMNS: Final = ", ".join(COLUMNS)
 _STREAM_FORWARDS: Final = f"""
     select {_COLUMNS} from eventstore.events
      where stream = %(stream)s and version > %(after)s and version <= %(to)s
@@ -55,6 +42,23 @@ _CATEGORY: Final = f"""
     select {_COLUMNS} from eventstore.events
      where position > %(after)s and position <= %(to)s and split_part(stream, '-', 1) = %(category)s
      order by position limit %(limit)s"""
+# A binary search, one look into the index of (stream, version) a turn: from one version of a stream to the
+# next neither the time nor the end of the append is ever an earlier one.
+_VERSION_AT: Final = """
+    with recursive search (low, high) as (
+        select 0, least(%(to)s, coalesce((select max(version) from eventstore.events
+                                           where stream = %(stream)s), 0))
+        union all
+        select case when middle.is_past then low else middle.version end,
+               case when middle.is_past then middle.version - 1 else high end
+          from search
+         cross join lateral (
+               select version, coalesce(recorded_at > %(as_of)s, false)
+                               or coalesce(commit_position > %(position)s, false) as is_past
+                 from eventstore.events
+                where stream = %(stream)s and version = low + (high - low + 1) / 2 limit 1) as middle
+         where low < high)
+    select low from search where low >= high"""
 _VERSION: Final = "select coalesce(max(version), 0) from eventstore.events where stream = %(stream)s"
 
 
@@ -70,7 +74,7 @@ class PostgresEventStore:
         page_events: int = PAGE_EVENTS,
         window_positions: int = WINDOW_POSITIONS,
     ) -> None:
-        self._pool = pool
+        self._reader = Reader(pool)
         self._appender = appender
         self._bounds = bounds
         self._page_events = page_events
@@ -80,12 +84,7 @@ class PostgresEventStore:
             wait=wait_random(max=0.05),
             reraise=True,
         )
-        self._reading = AsyncRetrying(
-            retry=retry_if_exception_type(TRANSIENT),
-            stop=stop_after_delay(READ_PATIENCE_SECONDS),
-            wait=wait_random(max=0.05),
-            reraise=True,
-        )
+        self.snapshots = PostgresSnapshots(pool, self._reader, self, page_events)
 
     async def append(
         self,
@@ -116,11 +115,16 @@ class PostgresEventStore:
         *,
         after: int = 0,
         to: int | None = None,
+        as_of: datetime | None = None,
+        position: int | None = None,
         limit: int | None = None,
         backwards: bool = False,
     ) -> AsyncIterator[RecordedEvent]:
         lower = max(after, 0)
         upper = MAX_VERSION if to is None else min(to, MAX_VERSION)
+        if as_of is not None or position is not None:
+            cut = {"stream": stream, "to": upper, "as_of": as_of, "position": position}
+            upper = await self._reader.scalar(_VERSION_AT, cut)
         remaining = limit
         while lower < upper and remaining != 0:
             page = await self._page(
@@ -158,16 +162,16 @@ class PostgresEventStore:
             remaining = None if remaining is None else remaining - len(page)
 
     async def safe_position(self) -> int:
-        safe: int = await self._scalar("select eventstore.safe_position()")
+        safe: int = await self._reader.scalar("select eventstore.safe_position()")
         return safe
 
     async def now(self) -> datetime:
-        now: datetime = await self._scalar("select clock_timestamp()")
+        now: datetime = await self._reader.scalar("select clock_timestamp()")
         return now
 
     async def _append_after_current_versions(self, one: Item) -> Appended:
         batches = [
-            replace(batch, expected_version=await self._scalar(_VERSION, {"stream": batch.stream}))
+            replace(batch, expected_version=await self._reader.scalar(_VERSION, {"stream": batch.stream}))
             if batch.expected_version == ANY_VERSION
             else batch
             for batch in one.batches
@@ -176,32 +180,4 @@ class PostgresEventStore:
 
     async def _page(self, query: str, parameters: dict[str, Any], limit: int | None) -> list[RecordedEvent]:
         size = self._page_events if limit is None else min(limit, self._page_events)
-        return await self._rows(query, {**parameters, "limit": size}, args_row(RecordedEvent))
-
-    async def _scalar(self, query: str, parameters: dict[str, Any] | None = None) -> Any:
-        (value,) = await self._rows(query, parameters, scalar_row)
-        return value
-
-    async def _rows(
-        self, query: str, parameters: dict[str, Any] | None, row_factory: AsyncRowFactory[T]
-    ) -> list[T]:
-        try:
-            return await self._rows_once(query, parameters, row_factory)
-        except TRANSIENT:
-            pass  # most likely a connection that broke while it was idle: it shows when it is used
-        try:
-            return await self._reading(self._rows_once, query, parameters, row_factory)
-        except TRANSIENT as error:
-            raise StoreUnavailable(str(error)) from error
-
-    async def _rows_once(
-        self, query: str, parameters: dict[str, Any] | None, row_factory: AsyncRowFactory[T]
-    ) -> list[T]:
-        """Run one statement on a connection that nobody keeps while a consumer works on the rows."""
-        try:
-            async with self._pool.connection() as connection:
-                cursor = connection.cursor(row_factory=row_factory)
-                await cursor.execute(query, parameters)
-                return await cursor.fetchall()
-        except psycopg.errors.ObjectNotInPrerequisiteState as error:
-            raise UnsafeReader(str(error)) from error
+        return await self._reader.rows(query, {**parameters, "limit": size}, args_row(RecordedEvent))

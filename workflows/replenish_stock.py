@@ -66,5 +66,5 @@ REPLENISH_STOCK: Final = SagaDefinition(
     replenish_stock,
     input=ReplenishStock,
     signals={"goods-received": GoodsReceived},
-    on=OnEvent(StockRanLow, input=lambda low: ReplenishStock(sku=low.sku, quantity=low.quantity)),
+    on=OnEvent(StockRanLow, input=lambda low: ReplenishStock(sku=low.sku, quantity=low.order_quantity)),
 )

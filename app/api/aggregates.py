@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends
 
 from app.api.command_names import find_category, find_command
 from app.api.direct_commands import Request, send_command
+from app.api.past import MomentOf
 from app.api.requests import (
     Actor,
     CorrelationOf,
@@ -17,9 +18,9 @@ from app.api.requests import (
     in_time,
     validated,
 )
-from app.api.wire import AggregateView, CommandAnswer, problems
+from app.api.wire import AggregateView, CommandAnswer, aggregate_document, no_aggregate, problems
 from app.json_response import JsonResponse
-from app.problems import FieldError, InvalidRequest, NotFound
+from app.problems import FieldError, InvalidRequest
 
 router = APIRouter(tags=["aggregates"])
 
@@ -38,23 +39,22 @@ def command_request(
     "/aggregates/{category}/{key}",
     summary="Look at an aggregate",
     response_model=AggregateView,
-    responses=problems(404),
+    responses=problems(404, 409),
 )
-async def show(category: str, key: Key, runtime: RuntimeOf) -> JsonResponse:
-    """Its state as of now; `ETag` is its version. 404 when it has no events."""
+async def show(category: str, key: Key, runtime: RuntimeOf, moment: MomentOf) -> JsonResponse:
+    """Its state now, or as of a version, a time or a position; `ETag` is its version.
+
+    404 when it has no events, or had none then; 409 `not-reached` when the log has not come that far.
+    """
     find_category(runtime.codec.catalog, category)
     async with in_time(runtime):
-        folded = await runtime.handler.load(category, key)
+        if moment.is_now:
+            folded = await runtime.handler.load(category, key)
+        else:
+            folded = await runtime.past.aggregate(category, key, moment)
     if folded.last is None:
-        raise NotFound(f"there is no {category} {key!r}")
-    document = {
-        "stream": folded.last.stream,
-        "version": folded.version,
-        "position": folded.last.position,
-        "recorded_at": folded.last.recorded_at,
-        "state": folded.state.model_dump(mode="json"),
-    }
-    return JsonResponse(document, headers={"ETag": f'"{folded.version}"'})
+        raise no_aggregate(category, key)
+    return JsonResponse(aggregate_document(folded, folded.last), headers={"ETag": f'"{folded.version}"'})
 
 
 @router.post(

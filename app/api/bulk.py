@@ -13,7 +13,7 @@ from app.problems import FieldError, InvalidRequest
 from app.readmodels.sagas import InvalidCursor, SagaFilter
 from domain.values import Id, Name
 from workflows.saga.definition import checked_attributes
-from workflows.saga.state import SagaStatus
+from workflows.saga.summary import SagaStatus
 
 PATH: Final = "/sagas/bulk"
 
@@ -45,7 +45,9 @@ class BulkRequest(BaseModel):
     reason: Name | None = Field(default=None, description="Kept in the journals; only a signal has none.")
     force: bool = Field(default=False, description="Of compensate: also what something blocks.")
     signal: Id | None = Field(default=None, description="Of signal: its name.")
-    id: Id | None = Field(default=None, description="Of signal: the id under which it counts once.")
+    id: Id | None = Field(
+        default=None, description="Of signal, which needs it: under this id it counts once in each saga."
+    )
     data: dict[str, Any] = Field(default_factory=dict, description="Of signal: its data.")
     dry_run: bool = True
     limit: Annotated[int, Field(ge=1, le=SAGAS_MAX)] = SAGAS_MAX
@@ -55,9 +57,10 @@ class BulkRequest(BaseModel):
         """What only the action takes that is asked for. Raises InvalidRequest."""
         given = self.model_fields_set & {"force", "signal", "id", "data"}
         takes = {"compensate": {"force"}, "signal": {"signal", "id", "data"}}.get(self.action, set())
-        needs = "signal" if self.action == "signal" else "reason"
-        if getattr(self, needs) is None:
-            raise InvalidRequest([FieldError(field=needs, message=f"{self.action} needs it")])
+        needs = ("signal", "id") if self.action == "signal" else ("reason",)
+        if missing := [name for name in needs if getattr(self, name) is None]:
+            message = f"{self.action} needs it"
+            raise InvalidRequest([FieldError(field=name, message=message) for name in missing])
         if given - takes:
             wrong = sorted(given - takes)
             raise InvalidRequest([FieldError(field=w, message=f"{self.action} takes none") for w in wrong])
@@ -71,7 +74,8 @@ async def bulk(body: JsonObject, runtime: RuntimeOf, actor: Actor = "anonymous")
     """A dry run, which is the default, lists what would be done to each saga, or why not. For real it is done
     to one after the other; one that refuses is listed and does not stop the others.
 
-    At most 500 sagas at a time, and fewer when they take long; go on with `after`.
+    At most 500 sagas at a time, and fewer when they take long; go on with `after`. A request that got no
+    answer may be sent again: a signal counts once under its id, and what is so already is left as it is.
     """
     request = validated(BulkRequest, body)
     wanted = SagaFilter(**request.filter.model_dump())

@@ -9,7 +9,7 @@ from app.ids import ID_PATTERN
 from app.problems import FieldError, InvalidRequest
 from app.readmodels.sagas import SagaFilter
 from workflows.saga.definition import ATTRIBUTES_MAX, checked_attributes
-from workflows.saga.state import SagaStatus
+from workflows.saga.summary import SagaStatus
 
 Id = Annotated[str | None, Query(pattern=ID_PATTERN, max_length=120)]
 Attributes = Annotated[

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 
 import orjson
@@ -17,6 +18,7 @@ from eventstore.validation import MAX_VERSION
 M = TypeVar("M", bound=BaseModel)
 
 POSITION_MAX: Final = 2**40
+_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _WAIT: Final = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=$|[,;])")
 
 
@@ -153,3 +155,16 @@ def validated(model: type[M], document: dict[str, Any]) -> M:
         return model.model_validate(document)
     except ValidationError as error:
         raise InvalidRequest.of(error) from None
+
+
+def time_of(parameter: str, text: str) -> datetime:
+    """A parameter that is a time with an offset, in UTC. Raises InvalidRequest."""
+    try:
+        if not _RFC_3339.fullmatch(text):
+            raise ValueError("must be a time as in RFC 3339, such as 2026-12-24T18:00:00Z")
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except OverflowError:
+        message = "is out of range"
+    except ValueError as error:
+        message = str(error)
+    raise InvalidRequest([FieldError(field=parameter, message=message)])

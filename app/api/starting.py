@@ -1,9 +1,8 @@
 """How sagas are started besides one by one and at once: at a later time, and many together."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,17 +14,16 @@ from app.api.requests import (
     JsonObject,
     RuntimeOf,
     in_time,
+    time_of,
     validated,
 )
 from app.api.wire import problems
 from app.ids import ID_PATTERN
-from app.problems import FieldError, InvalidRequest
+from app.problems import InvalidRequest
 from workflows.saga import SagaDefinition, SagaView
-from workflows.saga.starting import BATCH_SAGAS_MAX, in_utc
+from workflows.saga.starting import BATCH_SAGAS_MAX
 
 router = APIRouter(tags=["sagas"])
-
-_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +45,10 @@ def start_options(
         ),
     ] = None,
 ) -> StartOptions:
-    return StartOptions(saga_id, None if at is None else _time(at))
+    return StartOptions(saga_id, None if at is None else time_of("at", at))
 
 
 OptionsOf = Annotated[StartOptions, Depends(start_options)]
-
-
-def _time(text: str) -> datetime:
-    """Raises InvalidRequest."""
-    try:
-        if not _RFC_3339.fullmatch(text):
-            raise ValueError("must be a time as in RFC 3339, such as 2026-12-24T18:00:00Z")
-        return in_utc(datetime.fromisoformat(text.upper()))
-    except ValueError as error:
-        raise InvalidRequest([FieldError(field="at", message=str(error))]) from None
 
 
 class BatchItem(BaseModel):

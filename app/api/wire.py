@@ -7,10 +7,11 @@ from typing import Any
 from fastapi import Response
 from pydantic import BaseModel, Field
 
-from app.problems import Problem
+from app.problems import NotFound, Problem
 from app.readmodels.sagas import SagaRow
 from eventstore import RecordedEvent
 from workflows.saga import SagaView
+from workflows.saga.commands import Folded
 
 
 class EventView(BaseModel):
@@ -90,6 +91,21 @@ def event_document(event: RecordedEvent) -> dict[str, Any]:
     }
 
 
+def aggregate_document(folded: Folded, last: RecordedEvent) -> dict[str, Any]:
+    """An AggregateView. `last` is the event that made it so."""
+    return {
+        "stream": last.stream,
+        "version": folded.version,
+        "position": last.position,
+        "recorded_at": last.recorded_at,
+        "state": folded.state.model_dump(mode="json"),
+    }
+
+
+def no_aggregate(category: str, key: str) -> NotFound:
+    return NotFound(f"there is no {category} {key!r}")
+
+
 def event_documents(events: Sequence[RecordedEvent]) -> list[dict[str, Any]]:
     return [event_document(event) for event in events]
 
@@ -108,7 +124,8 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 _WHEN = {
     404: "There is no such thing.",
-    409: "It conflicts with what is there: a business refusal, a lost race, a reused key.",
+    409: "It conflicts with what is there: a business refusal, a lost race, a reused key, a log that has not "
+    "come that far.",
     412: "`If-Match` names another version.",
     413: "The body is too large.",
     415: "The body is not `application/json`.",

@@ -26,7 +26,7 @@ def check(
     from app.cluster import EmbeddedPostgresError  # noqa: PLC0415
     from app.database import DatabaseUnusable  # noqa: PLC0415
     from app.settings import Settings, SettingsError  # noqa: PLC0415
-    from eventstore import StoreUnavailable  # noqa: PLC0415
+    from eventstore import BrokenChain, StoreUnavailable  # noqa: PLC0415
 
     screen = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -44,6 +44,7 @@ def check(
             EmbeddedPostgresError,
             StoreUnavailable,
             CheckFailed,
+            BrokenChain,
         ) as error:
             raise CliError(str(error)) from None
     if as_json:
@@ -61,8 +62,20 @@ def _print(report: dict[str, Any]) -> None:
         console.print(Text.assemble((finding["kind"], "red"), "  ", (saga, "bold"), finding["detail"], times))
     if report["left_out"]:
         console.print(f"and {report['left_out']} more")
+    for stored in report["stored"]:
+        _print_old(stored)
     found = len(report["findings"]) + report["left_out"]
     console.print(
         f"{report['events']} events, {report['sagas']} sagas of which {report['replayed']} open,"
         f" {report['compensations']} compensations: {found or 'nothing'} found"
     )
+
+
+def _print_old(stored: dict[str, Any]) -> None:
+    """A line for what is read as something else than what it is stored as."""
+    name = f"{stored['name']} {stored['schema_version']}"
+    if stored["unread"]:
+        console.print(f"{stored['kind']}  {name}: {stored['unread']} of {stored['count']} cannot be read")
+    elif stored["reads_as"] != [name]:
+        today = ", ".join(stored["reads_as"]) or "nothing"
+        console.print(f"{stored['kind']}  {name}: {stored['count']}, read as {today}")

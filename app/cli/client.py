@@ -117,8 +117,20 @@ class SagaClient:
         query = {"from": from_version, "limit": limit}
         return await self._send("GET", f"/streams/{_part(stream)}", params=query)
 
-    async def aggregate(self, category: str, key: str) -> Json:
-        return await self._send("GET", f"/aggregates/{_part(category)}/{_part(key)}")
+    async def aggregate(self, category: str, key: str, **then: Any) -> Json:
+        """As it is, or as it was `then`: at a version, as_of a time, or at a position."""
+        path = f"/aggregates/{_part(category)}/{_part(key)}"
+        return await self._send("GET", path, params=_given(then))
+
+    async def history(self, category: str, key: str, *, start: int | None, limit: int) -> Json:
+        """What happened to an aggregate, the latest first."""
+        path = f"/aggregates/{_part(category)}/{_part(key)}/history"
+        query = {"from": start, "limit": limit, "backwards": True}
+        return await self._send("GET", path, params=_given(query))
+
+    async def saga_at(self, saga_id: str, position: int) -> Json:
+        """A saga and what it had touched, at a position."""
+        return await self._send("GET", f"/sagas/{_part(saga_id)}/at", params={"position": position})
 
     async def _send(self, method: str, path: str, **request: Any) -> Json:
         with _failures_in_one_line(self._http.base_url):

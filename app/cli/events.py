@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from app.cli.client import Json, SagaClient
+from app.cli.errors import CliError
 from app.cli.output import aggregate_lines, console, event_table, print_json
+from app.cli.past import history_lines
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the server's JSON.")]
 
@@ -37,16 +39,36 @@ def events(
 def aggregate(
     category: Annotated[str, typer.Argument(help="Such as stock or account.", show_default=False)],
     key: Annotated[str, typer.Argument(help="Such as the SKU or the account's id.", show_default=False)],
+    version: Annotated[
+        int | None,
+        typer.Option("--version", min=1, help="As of this version; with --history: back from it."),
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="TIME", help="As of this time: 2026-11-25T18:00:00Z.")
+    ] = None,
+    position: Annotated[
+        int | None, typer.Option("--position", min=0, help="As of this position of the whole store.")
+    ] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="What happened to it, the latest first.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, help="With --history: how many.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show the state of an aggregate."""
+    """Show the state of an aggregate, as it is or as it was; or its history."""
+    if history and (as_of is not None or position is not None):
+        raise CliError("--history takes no --as-of and no --position")
 
     async def run() -> Json:
         async with SagaClient.connect() as client:
-            return await client.aggregate(category, key)
+            if history:
+                return await client.history(category, key, start=version, limit=limit)
+            return await client.aggregate(category, key, version=version, as_of=as_of, position=position)
 
-    state = asyncio.run(run())
+    document = asyncio.run(run())
     if as_json:
-        print_json(state)
+        print_json(document)
+    elif history:
+        console.print(history_lines(document))
     else:
-        console.print(aggregate_lines(state))
+        console.print(aggregate_lines(document))

@@ -56,7 +56,7 @@ def preview_lines(preview: Json) -> Group:
     """What undoing a saga would do, in the order in which it would."""
     head = f"{preview['note']} (journal version {preview['journal_version']})"
     blocked = [Text(f"blocked: {reason}", style="red") for reason in preview["blocked_by"]]
-    table = _table("step", "of", "would run", "data", "changed since")
+    table = table_of("step", "of", "would run", "data", "changed since")
     for step, planned in _planned(preview):
         data = Text(json.dumps(planned["data"], ensure_ascii=False))
         changed = planned["problem"] or _changed(planned["aggregate"])
@@ -87,7 +87,7 @@ def _changed(aggregate: Json | None) -> str:
 
 def outcome_table(outcomes: list[Json]) -> Table:
     """What became of each saga that was acted on, or would."""
-    table = _table("saga", "name", "status", "outcome", "")
+    table = table_of("saga", "name", "status", "outcome", "")
     for each in outcomes:
         table.add_row(
             each["saga_id"],
@@ -107,7 +107,7 @@ def saga_line(saga: Json) -> str:
 
 
 def saga_table(sagas: list[Json]) -> Table:
-    table = _table("saga", "name", "status", "requested", "ended", "attributes")
+    table = table_of("saga", "name", "status", "requested", "ended", "attributes")
     for saga in sagas:
         table.add_row(
             saga["saga_id"],
@@ -121,7 +121,7 @@ def saga_table(sagas: list[Json]) -> Table:
 
 
 def event_table(events: list[Json]) -> Table:
-    table = _table("position", "recorded", "stream", "version", "type", "data")
+    table = table_of("position", "recorded", "stream", "version", "type", "data")
     for event in events:
         table.add_row(
             str(event["position"]),
@@ -135,7 +135,7 @@ def event_table(events: list[Json]) -> Table:
 
 
 def aggregate_lines(aggregate: Json) -> Group:
-    table = _table("field", "value")
+    table = table_of("field", "value")
     for name, value in aggregate["state"].items():
         table.add_row(name, Text(json.dumps(value, ensure_ascii=False)))
     head = f"  version {aggregate['version']}  {moment(aggregate['recorded_at'])}"
@@ -143,7 +143,7 @@ def aggregate_lines(aggregate: Json) -> Group:
 
 
 def _steps(steps: list[Json]) -> Table:
-    table = _table("step", "name", "status", "stream", "attempts", "compensation")
+    table = table_of("step", "name", "status", "stream", "attempts", "compensation")
     for step in steps:
         undo = step["compensation"]
         table.add_row(
@@ -167,7 +167,7 @@ def _outcome(saga: Json) -> list[Text]:
     return lines
 
 
-def _table(*columns: str) -> Table:
+def table_of(*columns: str) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")

@@ -17,6 +17,7 @@ from app.cli.output import (
     saga_lines,
     saga_table,
 )
+from app.cli.past import saga_then_lines
 
 WAIT_SECONDS = 60.0
 
@@ -121,14 +122,25 @@ def list_(
         console.print(f"more with --after {page['next']}", style="dim")
 
 
-def show(saga_id: SagaId, as_json: AsJson = False) -> None:
-    """Show a saga: its steps, their compensations, its outcome."""
+def show(
+    saga_id: SagaId,
+    position: Annotated[
+        int | None,
+        typer.Option("--position", min=0, help="As of this position, with the aggregates it had touched."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a saga: its steps, their compensations, its outcome; as it is, or as it was."""
 
     async def run() -> Json:
         async with SagaClient.connect() as client:
-            return await client.saga(saga_id)
+            return await (client.saga(saga_id) if position is None else client.saga_at(saga_id, position))
 
-    _print(asyncio.run(run()), as_json)
+    saga = asyncio.run(run())
+    if position is None or as_json:
+        _print(saga, as_json)
+    else:
+        console.print(saga_then_lines(saga))
 
 
 def watch(saga_id: SagaId, as_json: AsJson = False) -> None:

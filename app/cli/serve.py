@@ -28,10 +28,12 @@ def serve(
     from app.executors import LeaseLost  # noqa: PLC0415
     from app.server import CannotListen, end_process, run_server  # noqa: PLC0415
     from app.settings import Settings, SettingsError  # noqa: PLC0415
+    from eventstore import BrokenChain  # noqa: PLC0415
 
+    refusals = SettingsError, DatabaseUnusable, EmbeddedPostgresError, LeaseLost, CannotListen, BrokenChain
     try:
         exit_code = run_server(Settings.load(host=host, port=port), until_eof=until_eof)
-    except (SettingsError, DatabaseUnusable, EmbeddedPostgresError, LeaseLost, CannotListen) as error:
+    except refusals as error:
         raise CliError(str(error)) from None
     end_process(exit_code)
 

@@ -14,7 +14,7 @@ from eventstore import RecordedEvent
 from eventstore.connections import Pool
 from workflows.saga.codec import EventCodec
 from workflows.saga.journal import CATEGORY
-from workflows.saga.state import SagaStatus, SagaSummary, summarise
+from workflows.saga.summary import SagaStatus, SagaSummary, summarise
 
 NAME: Final = "sagas"
 _SUMMARY: Final = TypeAdapter(SagaSummary)

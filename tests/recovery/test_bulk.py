@@ -36,6 +36,12 @@ def waiting(http: httpx.Client, group: str, *numbers: int) -> set[str]:
     return ids
 
 
+def entries(http: httpx.Client, saga_id: str, kind: str) -> list[Json]:
+    """Those of this kind in the journal of a saga."""
+    answer = http.get(f"/streams/saga-{saga_id}", params={"limit": 1000}).raise_for_status().json()
+    return [event for event in answer["events"] if event["type"] == kind]
+
+
 def test_nothing_is_done_unless_it_is_said(scripts: httpx.Client) -> None:
     ids = waiting(scripts, "dry", 1, 2)
     before = [saga(scripts, saga_id) for saga_id in sorted(ids)]
@@ -109,7 +115,7 @@ def test_a_signal_goes_to_many_and_counts_once_in_each(scripts: httpx.Client) ->
         assert await_status(scripts, saga_id, "completed")["result"] == {"heard": ["all of you"]}
     again = bulk(scripts, "signal", {"ids": sorted(ids)}, **signal, dry_run=False)
     assert outcomes(again) == dict.fromkeys(ids, "nothing-to-do")
-    wrong = bulk(scripts, "signal", {"ids": sorted(ids)}, signal="go", data={"amount": "x"})
+    wrong = bulk(scripts, "signal", {"ids": sorted(ids)}, signal="go", id="two", data={"amount": "x"})
     assert {each["code"] for each in wrong["outcomes"]} == {"invalid"}
     assert all(each["detail"].startswith("data.amount: ") for each in wrong["outcomes"])
 
@@ -147,7 +153,7 @@ def test_the_rest_is_found_by_the_cursor(scripts: httpx.Client) -> None:
         ({"limit": 501}, "limit"),
         ({"after": "junk"}, "after"),
         ({"force": True}, "force"),
-        ({"action": "signal"}, "signal"),
+        ({"action": "signal", "id": "one"}, "signal"),
         ({"signal": "go"}, "signal"),
     ],
 )
@@ -158,6 +164,39 @@ def test_a_wrong_field_is_named(scripts: httpx.Client, change: Json, field: str)
 
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+def test_a_signal_without_an_id_is_refused_as_it_could_count_twice(scripts: httpx.Client) -> None:
+    [saga_id] = waiting(scripts, "twice", 1)
+    before = saga(scripts, saga_id)
+    body = {"action": "signal", "filter": {"ids": [saga_id]}, "signal": "go", "data": {"amount": 1}}
+
+    for dry_run in (True, False):
+        answer = scripts.post("/sagas/bulk", json={**body, "dry_run": dry_run})
+        assert answer.status_code == 422
+        assert answer.json()["errors"] == [{"field": "id", "message": "signal needs it"}]
+    assert saga(scripts, saga_id) == before
+
+
+def test_a_signal_whose_answer_was_lost_is_sent_again_and_counts_once(scripts: httpx.Client) -> None:
+    """The sagas hear two signals before they end: one that counted twice would end them."""
+    name = "lost"
+    ids = {
+        run_script(scripts, f"{name}-{n}", deposit(f"{name}-{n}"), wait(), wait(), group=name) for n in (1, 2)
+    }
+    for saga_id in ids:
+        await_status(scripts, saga_id, "waiting")
+    listed(scripts, ids, attribute=f"group:{name}", status="waiting")
+    signal = {"signal": "go", "id": "once", "data": {"amount": 1, "note": "now"}, "dry_run": False}
+
+    bulk(scripts, "signal", {"attributes": {"group": name}}, **signal)
+    again = bulk(scripts, "signal", {"attributes": {"group": name}}, **signal)
+
+    assert outcomes(again) == dict.fromkeys(ids, "nothing-to-do")
+    for saga_id in ids:
+        taken = [each["data"]["id"] for each in entries(scripts, saga_id, "SignalReceived")]
+        assert taken == ["once"]
+        assert await_status(scripts, saga_id, "waiting")["ended_at"] is None
 
 
 def test_sagas_are_listed_by_what_they_are(scripts: httpx.Client) -> None:

@@ -5,6 +5,7 @@ saga at which its predecessor was killed, and is killed itself at a later point 
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -21,7 +22,7 @@ from tests.recovery.faults import DieAtAppend, ShortCalls, serve_more_sagas
 from tests.recovery.launcher import Server, serving
 from tests.recovery.shop import Look, open_shop, saga, state
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(900)]
 
 Ending = Literal["completed", "compensated"]
 ENDINGS: Final[tuple[Ending, ...]] = ("completed", "compensated")
@@ -162,8 +163,19 @@ def test_the_streams_are_those_of_an_undisturbed_run(all_series: AllSeries, endi
         undisturbed = series.history(UNDISTURBED)
         for number in series.killed:
             history = series.history(number)
-            other = {stream: set(history[stream]) ^ set(undisturbed[stream]) for stream in undisturbed}
-            assert history == undisturbed, f"killed after append {number}: {other}"
+            assert history == undisturbed, (
+                f"killed after append {number}: more {_more(history, undisturbed)}, "
+                f"less {_more(undisturbed, history)}"
+            )
+
+
+def _more(history: dict[str, list[str]], other: dict[str, list[str]]) -> list[str]:
+    """What one has that the other has not, or not as often."""
+    return [
+        f"{stream}: {event}"
+        for stream in history
+        for event in (Counter(history[stream]) - Counter(other.get(stream, []))).elements()
+    ]
 
 
 def test_every_step_is_undone_in_reverse(all_series: AllSeries) -> None:

@@ -24,7 +24,7 @@ from tests.recovery.faults import DieInProjection, ShortCalls, When
 from tests.recovery.launcher import serving
 from tests.recovery.shop import Look, await_end, open_shop, order, place
 from workflows.saga.codec import EventCodec
-from workflows.saga.state import SagaSummary, summarise
+from workflows.saga.summary import SagaSummary, summarise
 
 CODEC = EventCodec(CATALOG)
 

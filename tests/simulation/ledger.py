@@ -221,7 +221,21 @@ class Ledger:
             if left:
                 self.violations.append(f"steps {left} are to be undone, and the saga says it was")
 
-    def _Resumed(self, _data: dict[str, Any], _at: datetime) -> None:  # noqa: N802
+    def _RetryRequested(self, _data: dict[str, Any], _at: datetime) -> None:  # noqa: N802
+        """Past the pivot a child that was refused is started anew."""
+        self._RunStarted(_data, _at)
+        refused = [
+            effect
+            for effect in self.current.values()
+            if effect.kind == "child" and effect.past_pivot and effect.status == "rejected"
+        ]
+        for effect in refused:
+            effect.forgotten = True
+            del self.current[effect.step]
+        self.round += bool(refused)
+
+    def _Resumed(self, data: dict[str, Any], at: datetime) -> None:  # noqa: N802
+        self._RetryRequested(data, at)
         if self.went_back is not None:
             kept = tuple(map(int, self.went_back.split(".")))
             for step, effect in list(self.current.items()):
@@ -232,15 +246,23 @@ class Ledger:
             self.pivot = any(effect.past_pivot for effect in self.current.values())
         self.went_back = None
 
+    def _check_no_call_is_open(self) -> None:
+        for effect in self.current.values():
+            if effect.kind == "call" and effect.status == "started":
+                self.violations.append(f"what became of the call of step {effect.step} is open")
+
     def _Continued(self, _data: dict[str, Any], _at: datetime) -> None:  # noqa: N802
+        self._check_no_call_is_open()
         for effect in self.effects.values():
             effect.final = True
         self.current, self.pivot, self.round = {}, False, self.round + 1
 
     def _SagaCompleted(self, _data: dict[str, Any], _at: datetime) -> None:  # noqa: N802
+        self._check_no_call_is_open()
         self.ended = "completed"
 
     def _SagaCompensated(self, _data: dict[str, Any], _at: datetime) -> None:  # noqa: N802
+        self._check_no_call_is_open()
         self.ended = "compensated"
 
     def _SagaAbandoned(self, data: dict[str, Any], _at: datetime) -> None:  # noqa: N802

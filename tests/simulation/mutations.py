@@ -81,7 +81,6 @@ def a_doubt_is_resolved_at_once(patch: Patch) -> None:
         await real(execution, step, wait)
 
     patch.setattr(calls, "resolve_doubt", hasty)
-    patch.setattr(compensation, "resolve_doubt", hasty)
 
 
 def compensations_run_forwards(patch: Patch) -> None:

@@ -102,7 +102,8 @@ class Player:
                 return saga.sleep(timedelta(seconds=action.seconds or 0.0))
             case "child":
                 detached = action.manner == "detached"
-                return saga.start(self.definition(), Plan(program=action.child), detached=detached)
+                given = f"{saga.id}-{action.number}" if action.number % 3 == 0 else None
+                return saga.start(self.definition(), Plan(program=action.child), id=given, detached=detached)
             case "branch":
                 return saga.branch(self.play, action.inner)
             case "gather":

@@ -25,6 +25,8 @@ from tests.simulation.trouble import Trouble
 from tests.simulation.world import World
 from workflows.saga import CallDefinition, Registry, Saga, SagaDefinition, SagaEngine
 from workflows.saga.codec import EventCodec
+from workflows.saga.shapes import journal_shape
+from workflows.saga.state import SagaState
 
 HANDLES_MAX = 150_000
 ROUNDS = 8
@@ -123,6 +125,19 @@ class Schedule:
             self.world.note(f"{event.stream} {event.version} {event.type} {_told(event)}")
         for rule in self.witness.commit(events):
             self.world.violated(rule)
+        for event in events:
+            self._keep_or_forget_snapshot(event)
+
+    def _keep_or_forget_snapshot(self, event: RecordedEvent) -> None:
+        """As other processes might, at any time."""
+        state = self.witness.states.get(event.stream.removeprefix("saga-"))
+        if state is not None and event.position % 3 == 0:
+            shape = journal_shape(SagaState)
+            self.store.snapshots.offer(
+                event.stream, shape.fingerprint, lambda: (state.version, shape.dump(state))
+            )
+        elif event.position % 7 == 0:
+            self.store.snapshots.forget(event.stream)
 
     def run(self) -> Figures:
         """Let it all happen."""

@@ -47,6 +47,8 @@ class SimulatedStore(MemoryEventStore):
         *,
         after: int = 0,
         to: int | None = None,
+        as_of: datetime | None = None,
+        position: int | None = None,
         limit: int | None = None,
         backwards: bool = False,
     ) -> AsyncIterator[RecordedEvent]:
@@ -71,11 +73,11 @@ class SimulatedStore(MemoryEventStore):
 class QuickPatience(PatientStore):
     """A patient store that does without the machinery of retries until something fails."""
 
-    async def _patiently(self, operation: Callable[[], Any]) -> Any:
+    async def patiently(self, operation: Callable[[], Any]) -> Any:
         try:
             return await operation()
         except StoreUnavailable:
-            return await super()._patiently(operation)
+            return await super().patiently(operation)
 
 
 def _at_once(coro: Any) -> Any:

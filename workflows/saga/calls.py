@@ -6,6 +6,7 @@ follows is read from the journal alone, so the loop goes on wherever a crash lef
 """
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -43,10 +44,10 @@ async def perform_call(execution: Execution, step: str, request: CallRequest, sc
             await _attempt(execution, step, request, 1, scope)
         elif known.status != "started":
             return _outcome(request.call, known)
+        elif scope.failed(execution.state):
+            await give_up(execution, known)
         elif known.retry_at is None:
             await resolve_doubt(execution, known, _next_wait(execution, request, known.attempts))
-        elif scope.failed(execution.state):
-            await end_attempts(execution, known)
         else:
             await execution.until(known.retry_at, f"{known.name}: {known.error}")
             await _try_again(execution, known, request, scope)
@@ -70,13 +71,13 @@ async def _try_again(execution: Execution, known: StepState, request: CallReques
 async def _ask(execution: Execution, known: StepState, request: CallRequest) -> Event | None:
     """What the other side says of an attempt whose outcome is not known; None if it did not act."""
     resolver = execution.registry.call(request.call.name).resolver
-    if resolver is None:
+    if resolver is None or known.refused:
         return None
     try:
         async with asyncio.timeout(request.timeout.total_seconds()):
             result = await resolver(request.argument, execution.key(known.step))
     except Rejected as no:
-        return _rejected(execution, known.step, known.name, no)
+        return _rejected(execution, known.step, request, known.attempts, no)
     except (Transient, TimeoutError) as error:
         attempt = known.attempts + 1
         return journal.StepFailed(
@@ -117,15 +118,20 @@ async def _send(
     try:
         result = await execution.perform(name, request.argument, step, deadline)
     except Rejected as no:
-        return _rejected(execution, step, name, no)
+        return _rejected(execution, step, request, attempt, no)
     except (Transient, TimeoutError) as error:
         wait = _next_wait(execution, request, attempt)
         return journal.StepFailed(step=step, attempt=attempt, error=describe(error), retry_in_seconds=wait)
     return _succeeded(step, name, result)
 
 
-def _rejected(execution: Execution, step: str, name: str, no: Rejected) -> Event:
+def _rejected(execution: Execution, step: str, request: CallRequest, attempt: int, no: Rejected) -> Event:
+    name = request.call.name
     if execution.pivoted:
+        error, wait = bounded(no.reason), request.retry.wait_seconds(attempt)
+        execution.writer.note(
+            journal.StepFailed(step=step, attempt=attempt, error=error, retry_in_seconds=wait, refused=True)
+        )
         raise Halted("rejected-after-pivot", f"{name}: {no}", step) from no
     return journal.StepRejected(
         step=step,
@@ -171,11 +177,34 @@ async def resolve_doubt(execution: Execution, step: StepState, retry_in_seconds:
     )
 
 
+async def give_up_calls(execution: Execution, steps: Iterable[str]) -> None:
+    """Give up the open calls among `steps`, and in branches that are among them. Raises Waiting.
+
+    A wait for the next attempt, or for the end of a doubt, has taken them from their gather.
+    """
+    within = tuple(f"{step}." for step in steps)
+    for call in execution.state.open_calls():
+        if f"{call.step}.".startswith(within):
+            await give_up(execution, call)
+
+
+async def give_up(execution: Execution, step: StepState) -> None:
+    """Make an open call a failed one, as soon as nobody can be sending it any more. Raises Waiting."""
+    if step.retry_at is None:
+        await resolve_doubt(execution, step, None)
+    else:
+        await end_attempts(execution, step)
+
+
 async def end_attempts(execution: Execution, step: StepState) -> None:
     """Give up the attempts that are left: the step is failed, its effect not known."""
     await execution.writer.append(
         journal.StepFailed(
-            step=step.step, attempt=step.attempts, error=step.error or "given up", retry_in_seconds=None
+            step=step.step,
+            attempt=step.attempts,
+            error=step.error or "given up",
+            retry_in_seconds=None,
+            refused=step.refused,
         )
     )
 

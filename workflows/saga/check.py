@@ -1,9 +1,10 @@
 """Check, before a deploy, that this code goes on with every saga that is recorded. Nothing is written.
 
-log, page by page        every event is decoded by the codec, every journal entry as well
+log, page by page        every event, entry and stored compensation is upcast and decoded, and counted
   SagaRequested          the journal of that saga is read
     open                 its function runs against the journal, to the first thing that is not recorded
     open, can be undone  every compensation that is stored is decoded
+  first of an aggregate  a state of it that is kept must be the fold of its events
 What the code asks for must not depend on the hashes of strings: who calls this does so twice, in processes
 with other hash seeds.
 """
@@ -15,12 +16,14 @@ from typing import Any, Final, Literal, NoReturn
 
 from pydantic import ValidationError
 
-from domain import Rejected
-from eventstore import EventStore, RecordedEvent, UpcastFailed
+from domain import Event, Rejected
+from domain.catalog import AnyDecider
+from eventstore import Appended, EventStore, RecordedEvent
 from eventstore.decisions import CATEGORIES as DECISIONS_ABOUT_FOLLOWERS
+from eventstore.snapshots import Snapshot
 from workflows.saga import journal
 from workflows.saga.codec import EventCodec
-from workflows.saga.commands import CommandHandler
+from workflows.saga.commands import CommandHandler, Folded
 from workflows.saga.definition import Registry
 from workflows.saga.errors import (
     Broken,
@@ -34,16 +37,22 @@ from workflows.saga.errors import (
 from workflows.saga.execution import Execution, bounded, describe
 from workflows.saga.operations import blocks
 from workflows.saga.runner import Runner
+from workflows.saga.shapes import Shape, shape_of
 from workflows.saga.state import SagaState, read_state
 from workflows.saga.step_state import StepState
+from workflows.saga.stored import UNREADABLE, Census, Stored
 from workflows.saga.writer import JournalWriter
 
 FINDINGS_MAX: Final = 1_000
 """As many are told one by one; the others are counted."""
 FUNCTION_SECONDS_MAX: Final = 30.0
 PROGRESS_EVENTS: Final = 500
+SNAPSHOTS_MAX: Final = 1_000
+"""So many snapshots are compared: if one `evolve` has changed, most of its aggregates show it."""
 
-Kind = Literal["definition", "input", "step", "signal", "raised", "compensation", "event", "journal"]
+Kind = Literal[
+    "definition", "input", "step", "signal", "raised", "compensation", "event", "journal", "snapshot"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,8 @@ class Report:
     sagas: int = 0
     replayed: int = 0
     compensations: int = 0
+    stored: list[Stored] = field(default_factory=list)
+    snapshots: int = 0
     findings: list[Finding] = field(default_factory=list)
     left_out: int = 0
 
@@ -106,6 +117,13 @@ class Rehearsal(Execution):
         return known
 
 
+class Blank(JournalWriter):
+    """Writes nothing."""
+
+    async def append(self, *_entries: Event, **_more: Any) -> Appended:
+        raise Reached
+
+
 @dataclass
 class Check:
     """One pass over the log, with the codec and the registry of this code."""
@@ -114,7 +132,12 @@ class Check:
     codec: EventCodec
     registry: Registry
     report: Report = field(default_factory=Report)
-    _unread: dict[str, Finding] = field(default_factory=dict)
+    _unread: dict[tuple[str, int], Finding] = field(default_factory=dict)
+    _shapes: dict[str, Shape[Any]] = field(default_factory=dict)
+    _census: Census = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._census = Census(self.codec, self.registry)
 
     async def run(self, progress: Callable[[int, int], None] = lambda _position, _end: None) -> Report:
         """Look at everything up to where the log ends now; `progress` gets the position and that end."""
@@ -126,6 +149,7 @@ class Check:
             await self._check_event(event)
         for finding in self._unread.values():
             self.report.add(finding)
+        self.report.stored = self._census.counts()
         progress(end, end)
         return self.report
 
@@ -135,17 +159,45 @@ class Check:
             return
         of_saga = category == journal.CATEGORY
         try:
-            self.codec.decode(event)
-        except (LookupError, UpcastFailed, ValidationError) as error:
+            self._census.read(event)
+        except UNREADABLE as error:
             self._note_unread("journal" if of_saga else "event", event, error)
-        if of_saga and event.type == journal.SagaRequested.__name__:
+        if of_saga and journal.SagaRequested.__name__ in self.codec.names(event):
             await self._check_saga(saga_id)
+        elif event.version == 1 and category in self.codec.catalog.deciders:
+            await self._check_snapshot(self.codec.catalog.decider(category), event.stream)
+
+    async def _check_snapshot(self, decider: AnyDecider, stream: str) -> None:
+        if self.report.snapshots >= SNAPSHOTS_MAX or not decider.snapshot_every:
+            return
+        shape = self._shape(decider)
+        kept = await anext(self.store.snapshots.read(stream, shape.fingerprint), None)
+        if not isinstance(kept, Snapshot):
+            return
+        self.report.snapshots += 1
+        handler = CommandHandler(self.store, self.codec)
+        try:
+            folded = await handler.fold(decider, stream, Folded(decider.initial, 0), to=kept.version)
+        except UNREADABLE:
+            return  # told of as an event that cannot be read
+        if shape.load(kept.state) != folded.state:
+            detail = (
+                f"the snapshot of {stream} at version {kept.version} is not what its events make now: "
+                f"raise the state_version of the decider of {decider.category}"
+            )
+            self.report.add(Finding("snapshot", detail, recorded=bounded(str(kept.state))))
+
+    def _shape(self, decider: AnyDecider) -> Shape[Any]:
+        if decider.category not in self._shapes:
+            self._shapes[decider.category] = shape_of(decider)
+        return self._shapes[decider.category]
 
     def _note_unread(self, kind: Kind, event: RecordedEvent, error: Exception) -> None:
-        """One finding for each type of event: there may be millions of one."""
-        first = self._unread.get(event.type)
+        """One finding for each schema version of a type: there may be millions of one."""
+        place = event.type, event.schema_version
+        first = self._unread.get(place)
         where = f"first in {event.stream} at version {event.version}"
-        self._unread[event.type] = Finding(
+        self._unread[place] = Finding(
             kind,
             first.detail if first else f"{event.type} cannot be read: {_short(error)} ({where})",
             recorded=event.type,
@@ -156,7 +208,7 @@ class Check:
     async def _check_saga(self, saga_id: str) -> None:
         try:
             state = await read_state(self.store, self.codec, saga_id)
-        except (LookupError, UpcastFailed, ValidationError):
+        except UNREADABLE:
             return  # told of as an entry that cannot be read
         if state is None:
             return
@@ -178,11 +230,8 @@ class Check:
                 continue
             self.report.compensations += 1
             try:
-                if stored.kind == "command":
-                    self.codec.command(stored.name, stored.data, stored.data_version)
-                else:
-                    self.registry.stored_call(stored.name, stored.data, stored.data_version)
-            except (LookupError, UpcastFailed, ValidationError) as error:
+                self._census.compensation(stored)
+            except UNREADABLE as error:
                 detail = f"the compensation {stored.name} cannot be read: {_short(error)}"
                 recorded = bounded(f"{stored.name} {stored.data}")
                 self.report.add(_finding("compensation", state, detail, step.step, recorded))
@@ -201,7 +250,7 @@ class Check:
 
     async def _replay(self, state: SagaState) -> Finding | None:
         handler = CommandHandler(self.store, self.codec)
-        writer = JournalWriter(self.store, self.codec, state, state.named_run, "check", "check")
+        writer = Blank(self.store, self.codec, state, state.named_run, "check", "check")
         execution = Rehearsal(writer, handler, self.registry, pivoted=state.pivot)
         runner = Runner(self.store, handler, self.registry, "check")
         try:

@@ -19,10 +19,11 @@ from eventstore import NO_STREAM, AppendRefused, Batch, EventStore, WrongExpecte
 from workflows.saga import journal
 from workflows.saga.codec import EventCodec
 from workflows.saga.definition import SAGA_ID, Registry, SagaDefinition, checked_saga_id
-from workflows.saga.errors import Waiting
+from workflows.saga.errors import Halted, Waiting
 from workflows.saga.execution import Execution, dump, fitting
 from workflows.saga.runs import run_request
 from workflows.saga.state import SagaState, read_state
+from workflows.saga.step_state import StepState
 from workflows.saga.steps import refused
 from workflows.saga.writer import Scope
 
@@ -42,14 +43,17 @@ class ChildRequest:
 
 async def start_child(execution: Execution, step: str, request: ChildRequest, scope: Scope) -> Any:
     """The result of the child; its id when it is detached. Raises Rejected when it was undone, Waiting."""
-    definition = request.definition
-    child = request.child or child_id(execution.state.saga_id, step, execution.round_of(step))
+    definition, state = request.definition, execution.state
+    ids = _ids(execution, step, request)
+    child = next((each for each in ids[1:] if _is_that_of(state.steps.get(step), each)), ids[0])
     asked = {"saga_id": child, "input": dump(request.input)}
     known = execution.recorded(step, "child", definition.name, asked)
     if known is None:
-        await _start(execution, step, child, request, scope)
-        known = execution.state.steps[step]
+        await _start(execution, step, ids, request, scope)
+        known = state.steps[step]
     if known.rejection is not None:
+        if known in state.refused_past_pivot():
+            raise Halted("rejected-after-pivot", f"{definition.name}: {known.rejection.detail}", step)
         raise refused(known.rejection)
     if known.status == "started":
         raise Waiting(None, f"waits for the end of {child}", children=frozenset({step}))
@@ -58,7 +62,36 @@ async def start_child(execution: Execution, step: str, request: ChildRequest, sc
     return fitting(definition.result.validate_python, known.result, step, definition.name)
 
 
-async def _start(execution: Execution, step: str, child: str, request: ChildRequest, scope: Scope) -> None:
+def _ids(execution: Execution, step: str, request: ChildRequest) -> list[str]:
+    """The ids that the child may have, in order: the given one may be that of an earlier round's child."""
+    number = execution.round_of(step)
+    if request.child is None:
+        return [child_id(execution.state.saga_id, step, number)]
+    return [request.child] if number == 1 else [request.child, _with_suffix(request.child, f":{number}")]
+
+
+def _is_that_of(step: StepState | None, child: str) -> bool:
+    return step is not None and step.asked.get("saga_id") == child
+
+
+async def _start(
+    execution: Execution, step: str, ids: list[str], request: ChildRequest, scope: Scope
+) -> None:
+    """Start the child under the first id that no child of an earlier round has."""
+    for child in ids:
+        try:
+            await _append_start(execution, step, child, request, scope)
+        except (WrongExpectedVersion, AppendRefused):
+            if child is ids[-1] or not await _was_started_by(execution, child):
+                await _refuse(execution, step, child, request, scope)
+                return
+        else:
+            return
+
+
+async def _append_start(
+    execution: Execution, step: str, child: str, request: ChildRequest, scope: Scope
+) -> None:
     state, definition, detached = execution.state, request.definition, request.detached
     requested = journal.SagaRequested(
         name=definition.name,
@@ -73,29 +106,44 @@ async def _start(execution: Execution, step: str, child: str, request: ChildRequ
     entry = journal.ChildStarted(
         step=step, saga=definition.name, child=child, input=dump(request.input), detached=detached
     )
-    try:
-        await execution.writer.append(entry, batches=[batch], attachment=run, forward=True, scope=scope)
-    except (WrongExpectedVersion, AppendRefused):
-        taken = journal.StepRejected(
-            step=step,
-            name=definition.name,
-            kind="child",
-            command={"saga_id": child, "input": entry.input},
-            reason=f"the saga id {child} is taken",
-            code="saga-conflict",
-        )
-        await execution.writer.append(taken, forward=True, scope=scope)
+    await execution.writer.append(entry, batches=[batch], attachment=run, forward=True, scope=scope)
+
+
+async def _was_started_by(execution: Execution, child: str) -> bool:
+    """Whether this saga has started the one that has the id."""
+    request = execution.store.read_stream(journal.journal_stream(child), limit=1)
+    own = str(execution.state.request_id)
+    return any([event.metadata.get("causation_id") == own async for event in request])
+
+
+async def _refuse(execution: Execution, step: str, child: str, request: ChildRequest, scope: Scope) -> None:
+    """Record that the id of the child is taken. Raises Halted past the pivot."""
+    name, reason = request.definition.name, f"the saga id {child} is taken"
+    if execution.pivoted:
+        raise Halted("rejected-after-pivot", f"{name}: {reason}", step)
+    taken = journal.StepRejected(
+        step=step,
+        name=name,
+        kind="child",
+        command={"saga_id": child, "input": dump(request.input)},
+        reason=reason,
+        code="saga-conflict",
+    )
+    await execution.writer.append(taken, forward=True, scope=scope)
 
 
 def child_id(parent: str, step: str, number: int) -> str:
     """The default id of a child: its parent's and the step; a digest of the parent's when that is too long.
 
-    `number` counts how often the saga went back or began anew: what is started again has another id. It does
-    not look like a step of the child, which may have children too.
+    `number` counts how often the saga went back, began anew, or tried a child again: what is started again
+    has another id. It does not look like a step of the child, which may have children too.
     """
-    suffix = f".{step}" + (f":{number}" if number > 1 else "")
-    saga_id = parent + suffix
-    return saga_id if SAGA_ID.fullmatch(saga_id) else sha256(parent.encode()).hexdigest() + suffix
+    return _with_suffix(parent, f".{step}" + (f":{number}" if number > 1 else ""))
+
+
+def _with_suffix(saga_id: str, suffix: str) -> str:
+    longer = saga_id + suffix
+    return longer if SAGA_ID.fullmatch(longer) else sha256(saga_id.encode()).hexdigest() + suffix
 
 
 @dataclass(frozen=True)

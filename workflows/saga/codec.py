@@ -15,6 +15,7 @@ from eventstore import BrokenChain, NewEvent, RecordedEvent, Upcasters
 from workflows.saga import journal
 
 NOT_KNOWN: Final = Upcasters({})
+_JOURNAL: Final = f"{journal.CATEGORY}-"
 
 
 class EventCodec:
@@ -69,7 +70,7 @@ class EventCodec:
 
 
 def _of_journal(recorded: RecordedEvent) -> bool:
-    return recorded.stream.startswith(f"{journal.CATEGORY}-")
+    return recorded.stream.startswith(_JOURNAL)
 
 
 def _versions(types: Iterable[type[Event] | type[Command]]) -> dict[str, int]:

@@ -16,8 +16,10 @@ from typing import Any
 from domain import Command, Event, Rejected, State
 from domain.catalog import AnyDecider
 from eventstore import Appended, Batch, EventStore, RecordedEvent, WrongExpectedVersion
+from eventstore.snapshots import Snapshot
 from workflows.saga.codec import EventCodec
 from workflows.saga.errors import Transient
+from workflows.saga.shapes import Shape, shape_of
 
 RACES_MAX = 30
 RACE_PAUSE_SECONDS_MAX = 0.02
@@ -52,7 +54,10 @@ class Decision:
         return self.version + len(self.events)
 
     def batch(self, metadata: dict[str, Any]) -> Batch:
-        """The events to append; without events, the condition that the stream has not moved."""
+        """The events to append; without events, the condition that the stream has not moved.
+
+        A condition is checked, not locked: a refusal was right when it was checked, and that is all.
+        """
         return Batch(self.stream, self.version, [self.codec.encode(event, metadata) for event in self.events])
 
 
@@ -88,6 +93,7 @@ class CommandHandler:
     codec: EventCodec
     _cache: OrderedDict[str, Folded] = field(default_factory=OrderedDict)
     _locks: StreamLocks = field(default_factory=StreamLocks)
+    _shapes: dict[str, Shape[Any]] = field(default_factory=dict)
 
     async def handle(self, command: Command, commit: Commit) -> tuple[Decision, Appended]:
         """Decide `command` and commit the decision, again after each lost race on its stream.
@@ -121,6 +127,9 @@ class CommandHandler:
             if decision.events:
                 state = decider.fold(decision.events, folded.state)
                 self._remember(stream, Folded(state, decision.last_version))
+                every = decider.snapshot_every
+                if every and decision.last_version // every > decision.version // every:
+                    self._offer(decider, stream, self._cache[stream])
             return decision, appended
         raise Contention(f"{stream} moved under {RACES_MAX} tries")
 
@@ -146,12 +155,47 @@ class CommandHandler:
 
     async def _read(self, decider: AnyDecider, stream: str, known: Folded | None) -> Folded:
         """The state after all events of the stream, going on from `known`."""
-        folded = known or Folded(decider.initial, 0)
-        async for recorded in self.store.read_stream(stream, after=folded.version):
-            state = decider.fold(self.codec.decode(recorded), folded.state)
-            folded = Folded(state, recorded.version, recorded)
+        folded = await self.fold(decider, stream, known)
         self._remember(stream, folded)
         return folded
+
+    async def fold(
+        self, decider: AnyDecider, stream: str, known: Folded | None = None, *, to: int | None = None
+    ) -> Folded:
+        """The state after the events of the stream up to version `to`, going on from `known`, or from a
+        snapshot."""
+        folded, count = known or Folded(decider.initial, 0), 0
+        async for recorded in self._events(decider, stream, known, to):
+            if not isinstance(recorded, Snapshot):
+                folded, count = self.evolved(decider, folded, recorded), count + 1
+            elif (state := self._shape(decider).load(recorded.state)) is not None:
+                folded = Folded(state, recorded.version, recorded.last)
+            else:  # whoever wrote it: the events say what is so
+                return await self.fold(decider, stream, Folded(decider.initial, 0), to=to)
+        if to is None and 0 < decider.snapshot_every <= count:
+            self._offer(decider, stream, folded)
+        return folded
+
+    def evolved(self, decider: AnyDecider, folded: Folded, recorded: RecordedEvent) -> Folded:
+        """The state after one more event. Raises what the codec does."""
+        state = decider.fold(self.codec.decode(recorded), folded.state)
+        return Folded(state, recorded.version, recorded)
+
+    def _events(
+        self, decider: AnyDecider, stream: str, known: Folded | None, to: int | None
+    ) -> AsyncIterator[Snapshot | RecordedEvent]:
+        if known is None and decider.snapshot_every:
+            return self.store.snapshots.read(stream, self._shape(decider).fingerprint, to=to)
+        return self.store.read_stream(stream, after=known.version if known else 0, to=to)
+
+    def _offer(self, decider: AnyDecider, stream: str, folded: Folded) -> None:
+        shape = self._shape(decider)
+        self.store.snapshots.offer(stream, shape.fingerprint, shape.offer(folded.state, folded.version))
+
+    def _shape(self, decider: AnyDecider) -> Shape[Any]:
+        if decider.category not in self._shapes:
+            self._shapes[decider.category] = shape_of(decider)
+        return self._shapes[decider.category]
 
     def _remember(self, stream: str, folded: Folded) -> None:
         self._cache[stream] = folded

@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 from domain import Event, Rejected
 from eventstore import Appended, AppendRefused, Batch, WrongExpectedVersion
 from workflows.saga import journal
-from workflows.saga.calls import end_attempts, resolve_doubt
+from workflows.saga.calls import give_up
 from workflows.saga.children import RACES_MAX, end
 from workflows.saga.commands import Decision
 from workflows.saga.definition import Retry
@@ -34,6 +34,8 @@ async def compensate(execution: Execution) -> None:
         await execution.writer.append(journal.CompensationStarted(cause=state.cause))
     while plan := state.plan(state.undo_to):
         await undo(execution, plan[0])
+    for call in state.open_calls(state.undo_to):
+        await give_up(execution, call)  # nothing undoes it, but whether it acted must not stay open
     if state.undo_to is None:
         await end(execution, _end_of(state))
     else:
@@ -72,9 +74,7 @@ async def undo(execution: Execution, step: StepState, *, forward: bool = False) 
     if step.undo.status == "failed":  # killed before that was said: it has failed for good all the same
         _halt(step)
     if step.status == "started" and step.kind == "call":
-        await (
-            resolve_doubt(execution, step, None) if step.retry_at is None else end_attempts(execution, step)
-        )
+        await give_up(execution, step)
     if step.compensation is None:
         await _by_child(execution, step, forward)
     elif step.compensation.kind == "command":
@@ -122,7 +122,9 @@ async def _ask(
     own = execution.state
     attempted = journal.CompensationAttempted(step=step.step, attempt=step.undo.attempts + 1)
     if child.compensating and child.status != "stuck" and child.undo_to is None:
-        # Only while it is so: the news of its end must not come before we wait for it.
+        # Only while it is so. This is checked, not locked, but its end cannot slip in between: that is an
+        # append to our journal too, which this one expects where it is. One of the two loses, and looks
+        # again. All else that may come first is a decision of its operator, who could have come just after.
         still = Batch(journal.journal_stream(child.saga_id), child.version)
         await execution.writer.append(attempted, batches=[still], forward=forward, guard=guard)
         return

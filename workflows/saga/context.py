@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 from domain import Command, Event, Rejected
 from workflows.saga import journal
 from workflows.saga.beside import Beside, Step, first_of
-from workflows.saga.calls import CallRequest, perform_call
+from workflows.saga.calls import CallRequest, give_up_calls, perform_call
 from workflows.saga.children import ChildRequest, start_child
 from workflows.saga.definition import (
     NOTHING,
@@ -187,8 +187,17 @@ class Saga:
                 task.cancel()
         errors = {step.number: task.exception() for step, task in zip(steps, tasks, strict=True)}
         if any(errors.values()):
-            raise self._leaving(first_of(errors, self._execution.state))
+            raise self._leaving(await self._settled(first_of(errors, self._execution.state), scope.steps))
         return [task.result() for task in tasks]
+
+    async def _settled(self, error: BaseException, steps: frozenset[str]) -> BaseException:
+        """`error`; or what comes before a failure: no call beside it is left without an outcome."""
+        if isinstance(error, (Rejected, CallFailed)):
+            try:
+                await _guarded(give_up_calls(self._execution, steps))
+            except BaseException as first:
+                return first
+        return error
 
     def pivot(self) -> None:
         """The point of no return, effective with the next append: what follows is retried, not undone."""

@@ -162,12 +162,14 @@ class StepRejected(Event):
 
 
 class StepFailed(Event):
-    """An attempt of a call failed; without `retry_in_seconds` it was the last one."""
+    """An attempt of a call failed; without `retry_in_seconds` it was the last one. `refused`: the other side
+    said no past the pivot, where a refusal is no outcome."""
 
     step: str
     attempt: int
     error: str
     retry_in_seconds: float | None
+    refused: bool = False
 
 
 class PivotReached(Event):

@@ -32,8 +32,7 @@ BEFORE: Final = "what the saga did before it began anew"
 
 def blocks(state: SagaState, to_step: str | None = None) -> list[str]:
     """Why the saga cannot be undone as it is; empty when it can. `force` passes over these reasons."""
-    kept = step_order(to_step) if to_step else ()
-    acted = [step for step in state.in_order() if step.has_effect and step.order > kept]
+    acted = [step for step in state.after(to_step) if step.has_effect]
     past = [f"{step.name} (step {step.step})" for step in acted if step.past_pivot]
     fixed = [f"{step.name} (step {step.step})" for step in acted if not step.can_be_undone]
     reasons = []

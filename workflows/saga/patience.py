@@ -1,14 +1,15 @@
 """A store that waits for a database that is away, so that an outage never looks like a failure of a saga."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 from tenacity.stop import stop_after_delay
 
 from eventstore import Appended, Batch, CommandId, EventStore, RecordedEvent, StoreUnavailable
+from eventstore.snapshots import Dump, Snapshot, Snapshots
 from workflows.saga.errors import Stopping, StoreAway
 
 T = TypeVar("T")
@@ -26,6 +27,10 @@ class PatientStore:
     stopping: Callable[[], bool] = lambda: False
     patience_seconds: float = 120.0
 
+    @property
+    def snapshots(self) -> Snapshots:
+        return PatientSnapshots(self, self.store.snapshots)
+
     async def append(
         self,
         batches: Sequence[Batch],
@@ -33,7 +38,7 @@ class PatientStore:
         command: CommandId | None = None,
         attachment: Mapping[str, Any] | None = None,
     ) -> Appended:
-        return await self._patiently(
+        return await self.patiently(
             lambda: self.store.append(batches, command=command, attachment=attachment)
         )
 
@@ -43,12 +48,22 @@ class PatientStore:
         *,
         after: int = 0,
         to: int | None = None,
+        as_of: datetime | None = None,
+        position: int | None = None,
         limit: int | None = None,
         backwards: bool = False,
     ) -> AsyncIterator[RecordedEvent]:
-        for event in await self._patiently(
+        for event in await self.patiently(
             lambda: _collect(
-                self.store.read_stream(stream, after=after, to=to, limit=limit, backwards=backwards)
+                self.store.read_stream(
+                    stream,
+                    after=after,
+                    to=to,
+                    as_of=as_of,
+                    position=position,
+                    limit=limit,
+                    backwards=backwards,
+                )
             )
         ):
             yield event
@@ -61,18 +76,19 @@ class PatientStore:
         limit: int | None = None,
         category: str | None = None,
     ) -> AsyncIterator[RecordedEvent]:
-        for event in await self._patiently(
+        for event in await self.patiently(
             lambda: _collect(self.store.read_all(after, to=to, limit=limit, category=category))
         ):
             yield event
 
     async def safe_position(self) -> int:
-        return await self._patiently(self.store.safe_position)
+        return await self.patiently(self.store.safe_position)
 
     async def now(self) -> datetime:
-        return await self._patiently(self.store.now)
+        return await self.patiently(self.store.now)
 
-    async def _patiently(self, operation: Callable[[], Awaitable[T]]) -> T:
+    async def patiently(self, operation: Callable[[], Awaitable[T]]) -> T:
+        """What `operation` gives once the store answers."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(StoreUnavailable),
             wait=wait_exponential_jitter(multiplier=0.05, max=1.0, jitter=0.05),
@@ -94,5 +110,30 @@ def _give_up(state: RetryCallState) -> None:
     raise StoreAway(str(error)) from error
 
 
-async def _collect(events: AsyncIterator[RecordedEvent]) -> list[RecordedEvent]:
+@dataclass(frozen=True)
+class PatientSnapshots:
+    """Their port once more: reading waits."""
+
+    store: PatientStore
+    snapshots: Snapshots
+
+    async def read(
+        self, stream: str, fingerprint: str, *, to: int | None = None
+    ) -> AsyncIterator[Snapshot | RecordedEvent]:
+        for each in await self.store.patiently(
+            lambda: _collect(self.snapshots.read(stream, fingerprint, to=to))
+        ):
+            yield each
+
+    def offer(self, stream: str, fingerprint: str, dump: Dump) -> None:
+        self.snapshots.offer(stream, fingerprint, dump)
+
+    async def discard(self, stream: str) -> None:
+        await self.store.patiently(lambda: self.snapshots.discard(stream))
+
+    async def discard_stale(self, fingerprints: Collection[str], age: timedelta) -> int:
+        return await self.store.patiently(lambda: self.snapshots.discard_stale(fingerprints, age))
+
+
+async def _collect(events: AsyncIterator[T]) -> list[T]:
     return [event async for event in events]

@@ -4,17 +4,20 @@ A preview, not a lock: nothing is written, and the saga and the aggregates may m
 be sure that it still holds says the journal's version with the request that follows.
 """
 
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from eventstore import EventStore, RecordedEvent, UpcastFailed
+from eventstore import EventStore, RecordedEvent
 from workflows.saga import operations
 from workflows.saga.codec import EventCodec
 from workflows.saga.errors import CannotCompensate, SagaNotFound
 from workflows.saga.journal import CompensationRequested, StoredCompensation, journal_stream
-from workflows.saga.state import SagaState, SagaStatus, fold
-from workflows.saga.step_state import StepState
+from workflows.saga.state import SagaState, fold
+from workflows.saga.step_state import StepState, take_news
+from workflows.saga.stored import UNREADABLE
+from workflows.saga.summary import SagaStatus
 from workflows.saga.view import LeftView
 
 EVENTS_SINCE_MAX: Final = 100
@@ -38,7 +41,8 @@ class ChangedView(BaseModel):
 
 
 class PlannedView(BaseModel):
-    """One compensation: what would run, for which step. `kind` saga: a child is asked to undo itself."""
+    """One compensation: what would run, for which step. `kind` saga: a child is asked to undo itself, and
+    `saga` says what runs then, before the next one. `problem` says why it would not run."""
 
     step: str
     step_name: str
@@ -51,7 +55,8 @@ class PlannedView(BaseModel):
 
 
 class PreviewView(BaseModel):
-    """What a request to undo the saga would do, and whether it would be taken."""
+    """What a request to undo the saga would do. `possible`: it would be taken, and nothing that is known now
+    would stop it on its way; a child that `blocked_by` names would, whether the request is forced or not."""
 
     preview: Literal[True] = True
     note: str = NOTE
@@ -72,36 +77,90 @@ async def preview(
     *,
     to_step: str | None = None,
     force: bool = False,
-    depth: int = 0,
 ) -> PreviewView:
     """Look at what `compensate` with these arguments would do. Raises SagaNotFound."""
-    journal = [event async for event in store.read_stream(journal_stream(saga_id))]
-    state = fold(codec, journal)
+    journal, state = await _read(store, codec, saga_id)
     if state is None:
         raise SagaNotFound(f"there is no saga {saga_id!r}")
-    possible, blocked_by = _blocked(state, to_step, force)
-    plan = state.plan(to_step) if to_step is None or to_step in state.steps else []
-    planned = [_planned(step) for step in plan]
-    for each, step in zip(planned, plan, strict=True):
-        if step.child is not None and depth < DEPTH_MAX:
-            each.saga = await _child(store, codec, step.child, depth)
-        elif step.compensation is not None and step.compensation.kind == "command":
-            await _look_at_aggregate(store, codec, each, step.compensation, _committed_at(journal, step))
-    kept = state.steps[to_step].order if to_step in state.steps else ()
-    return PreviewView(
-        saga_id=saga_id,
-        status=state.status,
-        journal_version=state.version,
-        to_step=to_step,
-        possible=possible,
-        blocked_by=blocked_by,
-        commands=planned,
-        without_compensation=[
-            LeftView(step=step.step, name=step.name)
-            for step in state.in_order()
-            if step.has_effect and not step.can_be_undone and step.order > kept
-        ],
-    )
+    taken, blocked_by = _blocked(state, to_step, force)
+    return await Look(store, codec).at(journal, state, taken, blocked_by, to_step)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Looks at a saga, and from there at its children."""
+
+    store: EventStore
+    codec: EventCodec
+    depth: int = 0
+
+    async def at(
+        self,
+        journal: list[RecordedEvent],
+        state: SagaState,
+        taken: bool,
+        blocked_by: list[str],
+        to_step: str | None = None,
+    ) -> PreviewView:
+        """What undoing the saga would do, if it is begun: what its children block is added."""
+        after = state.after(to_step) if to_step is None or to_step in state.steps else []
+        commands, by_children = [], list[str]()
+        for step in [step for step in reversed(after) if step.to_compensate]:
+            planned = _planned(step)
+            if step.compensation is None:
+                by_child = await self._child(planned, step)
+                if by_child is None:
+                    continue
+                by_children += by_child
+            elif step.compensation.kind == "command":
+                then = _committed_at(journal, step)
+                await _look_at_aggregate(self.store, self.codec, planned, step.compensation, then)
+            commands.append(planned)
+        return PreviewView(
+            saga_id=state.saga_id,
+            status=state.status,
+            journal_version=state.version,
+            to_step=to_step,
+            possible=taken and not by_children,
+            blocked_by=blocked_by + by_children,
+            commands=commands,
+            without_compensation=[
+                LeftView(step=step.step, name=step.name)
+                for step in after
+                if step.has_effect and not step.can_be_undone
+            ],
+        )
+
+    async def _child(self, planned: PlannedView, step: StepState) -> list[str] | None:
+        """Add what the child would do, and give what of it blocks the saga; None when it is undone already.
+
+        Force is for the saga that it is said of: its children are asked without.
+        """
+        if self.depth == DEPTH_MAX:
+            planned.problem = f"not looked at: more than {DEPTH_MAX} sagas deep"
+            return []
+        journal, state = await _read(self.store, self.codec, step.child or "")
+        if state is None or state.status == "compensated":
+            return None
+        blocks = operations.blocks(state)
+        if step.undo.status == "compensating":  # it is asked only once
+            blocks = ["it is stuck, and waits for its operator"] if state.status == "stuck" else []
+        look = Look(self.store, self.codec, self.depth + 1)
+        planned.saga = await look.at(journal, state, not blocks, blocks)
+        if planned.saga.blocked_by:
+            planned.problem = f"would not be undone: {'; '.join(planned.saga.blocked_by)}"
+        return [f"{state.saga_id} (step {step.step}): {reason}" for reason in planned.saga.blocked_by]
+
+
+async def _read(
+    store: EventStore, codec: EventCodec, saga_id: str
+) -> tuple[list[RecordedEvent], SagaState | None]:
+    """The journal and the saga as the run that undoes it will see it."""
+    journal = [event async for event in store.read_stream(journal_stream(saga_id))]
+    state = fold(codec, journal)
+    if state is not None and state.status != "running":
+        take_news(state.steps, state.version)
+    return journal, state
 
 
 def _blocked(state: SagaState, to_step: str | None, force: bool) -> tuple[bool, list[str]]:
@@ -124,13 +183,6 @@ def _planned(step: StepState) -> PlannedView:
     )
 
 
-async def _child(store: EventStore, codec: EventCodec, child: str, depth: int) -> PreviewView | None:
-    try:
-        return await preview(store, codec, child, depth=depth + 1)
-    except SagaNotFound:
-        return None
-
-
 def _committed_at(journal: list[RecordedEvent], step: StepState) -> int:
     """The last position of the append that the step came with: what is later happened since."""
     recorded = step.outcome_version or 1
@@ -142,7 +194,7 @@ async def _look_at_aggregate(
 ) -> None:
     try:
         command = codec.command(stored.name, stored.data, stored.data_version)
-    except (LookupError, UpcastFailed, ValidationError) as error:
+    except UNREADABLE as error:
         planned.problem = f"the code does not know this command any more: {type(error).__name__}"
         return
     planned.name, planned.data = type(command).__name__, command.model_dump(mode="json")

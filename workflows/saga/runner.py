@@ -140,7 +140,7 @@ class Runner:
             raise
         except (Rejected, CallFailed) as failure:
             if execution.pivoted:
-                raise Halted("rejected-after-pivot", str(failure)) from failure
+                raise Halted("rejected-after-pivot", str(failure), _cause(failure).step) from failure
             self.check_all_visited(execution)
             self._check_none_left(execution.running)
             await writer.append(journal.CompensationStarted(cause=_cause(failure)), forward=True)

@@ -1,22 +1,19 @@
-"""The fold of a journal: the only place that knows what a status means."""
+"""The fold of a whole journal: a saga with its steps, and what follows for them."""
 
-from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 from domain import Event
 from eventstore import EventStore, RecordedEvent
+from eventstore.snapshots import Snapshot
 from workflows.saga import journal
 from workflows.saga.codec import EventCodec
-from workflows.saga.journal import Cause
-from workflows.saga.step_state import StepState, evolve_step, later, step_order, take_news
+from workflows.saga.shapes import is_due, journal_shape
+from workflows.saga.step_state import StepState, evolve_step, step_order, take_news
+from workflows.saga.summary import SagaSummary, identity
 
-SagaStatus = Literal[
-    "queued", "running", "waiting", "compensating", "stuck", "completed", "compensated", "abandoned"
-]
-ENDED: frozenset[SagaStatus] = frozenset({"completed", "compensated", "abandoned"})
 SIGNAL_TIMES_KEPT: Final = 20
 """As many of the latest arrivals are kept as the rate of signals is bounded by."""
 
@@ -29,76 +26,6 @@ class Signal:
     id: str
     data: Any
     at: datetime
-
-
-@dataclass(slots=True)
-class SagaSummary:
-    """A saga without its steps: what lists, the reconciler and the read model need."""
-
-    saga_id: str
-    name: str
-    saga_version: int
-    correlation_id: str
-    requested_at: datetime
-    updated_at: datetime
-    version: int = 0
-    status: SagaStatus = "queued"
-    named_run: int = 0
-    parked: bool = False
-    parked_until: datetime | None = None
-    asleep: bool = False
-    signals_awaited: list[str] = field(default_factory=list)
-    children_awaited: list[str] = field(default_factory=list)
-    compensation_requested: bool = False
-    compensation_started: bool = False
-    pivot: bool = False
-    cause: Cause | None = None
-    stuck: journal.SagaStuck | None = None
-    ended_at: datetime | None = None
-    parent: journal.Parent | None = None
-    attributes: dict[str, str] = field(default_factory=dict)
-    start_at: datetime | None = None
-
-    @property
-    def ended(self) -> bool:
-        return self.status in ENDED
-
-    @property
-    def at_rest(self) -> bool:
-        """Nothing goes on by itself any more: it has ended, or a person must look."""
-        return self.ended or self.status == "stuck"
-
-    @property
-    def compensating(self) -> bool:
-        """No further step may start."""
-        return self.compensation_requested or self.compensation_started
-
-    @property
-    def idle(self) -> bool:
-        """No run is named that may go on now: a request must name one."""
-        return self.at_rest or self.parked
-
-    def idle_for(self, run: int) -> bool:
-        """Whether the run numbered `run` has nothing to do: another one is named, or none."""
-        return run != self.named_run or self.at_rest or self.asleep
-
-    def waits_for(self, signal: str) -> bool:
-        """Whether the saga is parked until this signal comes."""
-        return self.parked and signal in self.signals_awaited
-
-    def apply(self, entry: Event, version: int, at: datetime) -> None:
-        """Take in the entry that was recorded as `version` at the database's time `at`."""
-        self.version = version
-        self.updated_at = at
-        run = getattr(entry, "run", None)
-        if run is not None and not isinstance(entry, journal.RunStarted):
-            self.named_run = run
-            self.parked = self.asleep = False
-        if isinstance(entry, journal.SagaRequested) and entry.start_at is not None:
-            # Parked from the first: run 1 is its timer, and who wants it sooner names another run.
-            self.start_at = self.parked_until = entry.start_at
-            self.parked = entry.start_at > at
-        _evolve_saga(self, entry, at)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,7 +47,7 @@ class SagaState(SagaSummary):
     final: bool = False
     signals: list[Signal] = field(default_factory=list)
     signal_data: dict[str, tuple[str, Any]] = field(default_factory=dict)
-    signal_times: deque[datetime] = field(default_factory=lambda: deque(maxlen=SIGNAL_TIMES_KEPT))
+    signal_times: list[datetime] = field(default_factory=list)
     requested: journal.CompensationRequested | None = None
     abandoned: journal.SagaAbandoned | None = None
     execution: str | None = None
@@ -149,9 +76,7 @@ class SagaState(SagaSummary):
 
     def plan(self, to_step: str | None = None) -> list[StepState]:
         """The steps that compensation still has to undo, in its order: all, or those after `to_step`."""
-        kept = step_order(to_step) if to_step else ()
-        left = (step for step in self.steps.values() if step.to_compensate and step.order > kept)
-        return sorted(left, key=lambda step: step.order, reverse=True)
+        return [step for step in self.after(to_step) if step.to_compensate][::-1]
 
     def left(self) -> list[StepState]:
         """The steps whose effect stays though the saga was undone as far as it could be."""
@@ -165,9 +90,31 @@ class SagaState(SagaSummary):
         # NOTHING means that no compensation is needed while the saga goes on, not that all is undone.
         return step.child_left or (not step.can_be_undone and (step.past_pivot or self.completed))
 
+    def open_calls(self, to_step: str | None = None) -> list[StepState]:
+        """The calls that were announced and have no outcome: all, or those after `to_step`."""
+        return [step for step in self.after(to_step) if step.kind == "call" and step.status == "started"]
+
     def in_order(self) -> list[StepState]:
         """The steps in the order of the program."""
         return sorted(self.steps.values(), key=lambda step: step.order)
+
+    def refused_past_pivot(self) -> list[StepState]:
+        """Children that were undone or abandoned past the pivot, where no refusal is an outcome.
+
+        Journals that were written before this was so may have steps that the function took after one.
+        """
+        last = max((step.began_at_version for step in self.steps.values()), default=0)
+        return [
+            step
+            for step in self.in_order()
+            if step.kind == "child" and step.past_pivot and step.status == "rejected"
+            if step.outcome_version is not None and step.outcome_version > last
+        ]
+
+    def after(self, to_step: str | None) -> list[StepState]:
+        """The steps that come after `to_step`, in the order of the program; all when there is none."""
+        kept = step_order(to_step) if to_step else ()
+        return [step for step in self.in_order() if step.order > kept]
 
     def waits_on(self, step: str) -> bool:
         """Whether the child of `step` has yet to end, or to be undone.
@@ -202,10 +149,14 @@ class SagaState(SagaSummary):
             case journal.CompensationRequested():
                 self.requested, self.abandoned, self.result = entry, None, None
                 self._try_anew(at)
-            case journal.RetryRequested() | journal.StepSkipped():
+            case journal.StepSkipped():
                 self._try_anew(at)
+            case journal.RetryRequested():
+                self._try_anew(at)
+                self._start_refused_anew(version)
             case journal.Resumed():
                 self._try_anew(at)
+                self._start_refused_anew(version)
                 if stuck is not None and stuck.reason == "undone-to-step":
                     self._begin_after(stuck.step)
             case journal.Continued(input=again):
@@ -229,7 +180,7 @@ class SagaState(SagaSummary):
             case journal.SignalReceived(signal=name, id=signal_id, data=data):
                 self.signals.append(Signal(name, signal_id, data, at))
                 self.signal_data[signal_id] = (name, data)
-                self.signal_times.append(at)
+                self.signal_times = [*self.signal_times, at][-SIGNAL_TIMES_KEPT:]
             case journal.StepSucceeded(signal=taken) if taken is not None:
                 self.signals = [signal for signal in self.signals if signal.id != taken]
 
@@ -248,8 +199,7 @@ class SagaState(SagaSummary):
         So it does for the times and ids that it asked for after them, and for a pivot.
         """
         kept = step_order(step) if step else ()
-        self.behind += [each for each in self.left() if each.order > kept and each not in self.behind]
-        self.steps = {number: each for number, each in self.steps.items() if each.order <= kept}
+        self._forget(self.after(step))
         last = max((each.outcome_version or each.began_at_version for each in self.steps.values()), default=0)
         self.noted = {
             index: version
@@ -258,8 +208,22 @@ class SagaState(SagaSummary):
         }
         self.values = {index: value for index, value in self.values.items() if index in self.noted}
         self.pivot = any(each.past_pivot for each in self.steps.values())
-        self.round += 1
         self.requested, self.completed = None, False
+
+    def _start_refused_anew(self, version: int) -> None:
+        """Past the pivot what was refused is tried again: a child by another one."""
+        take_news(self.steps, version)  # also what has come while nothing ran
+        if refused := self.refused_past_pivot():
+            self._forget(refused)
+            self.requests += len(refused)
+
+    def _forget(self, steps: list[StepState]) -> None:
+        """The function asks for them again, in another round. What stays of them is kept in mind."""
+        forgotten = {each.step for each in steps}
+        staying = self.left()[len(self.behind) :]
+        self.behind += [each for each in staying if each.step in forgotten]
+        self.steps = {number: each for number, each in self.steps.items() if number not in forgotten}
+        self.round += 1
 
 
 def _branch_of(index: str) -> tuple[int, ...]:
@@ -268,118 +232,59 @@ def _branch_of(index: str) -> tuple[int, ...]:
     return step_order(branch) if branch else ()
 
 
-def summarise(codec: EventCodec, event: RecordedEvent, summary: SagaSummary | None) -> SagaSummary:
-    """The summary after one more recorded entry; the first entry makes it."""
-    for entry in codec.decode(event):
-        if summary is None:
-            assert isinstance(entry, journal.SagaRequested), "a journal begins with its request"
-            summary = SagaSummary(**_identity(event, entry))
-        summary.apply(entry, event.version, event.recorded_at)
-    assert summary is not None, "a journal begins with its request"
-    summary.version = event.version  # also when nothing is left of the entry
-    return summary
-
-
 def fold(
     codec: EventCodec, recorded: list[RecordedEvent], state: SagaState | None = None
 ) -> SagaState | None:
     """The state after `recorded`, going on from `state`; None for an empty journal."""
     for event in recorded:
-        for entry in codec.decode(event):
-            if state is None:
-                state = _requested(event, cast("journal.SagaRequested", entry))
-            state.apply(entry, event.version, event.recorded_at)
-        if state is not None:
-            state.version = event.version  # also when nothing is left of the entry
+        state, _ = _take_in(codec, event, state)
     return state
 
 
-async def read_state(store: EventStore, codec: EventCodec, saga_id: str) -> SagaState | None:
-    """The saga as its journal has it now; None when there is no such saga."""
-    return fold(codec, [event async for event in store.read_stream(journal.journal_stream(saga_id))])
+def _take_in(
+    codec: EventCodec, event: RecordedEvent, state: SagaState | None
+) -> tuple[SagaState | None, list[Event]]:
+    """The state after one more recorded entry, and what that entry is today."""
+    entries = codec.decode(event)
+    for entry in entries:
+        if state is None:
+            state = _requested(event, cast("journal.SagaRequested", entry))
+        state.apply(entry, event.version, event.recorded_at)
+    if state is not None:
+        state.version = event.version  # also when nothing is left of the entry
+    return state, entries
+
+
+async def read_state(
+    store: EventStore, codec: EventCodec, saga_id: str, *, to: int | None = None
+) -> SagaState | None:
+    """The saga as its journal has it now, or had it at version `to`; None when there is no such saga."""
+    stream, shape = journal.journal_stream(saga_id), journal_shape(SagaState)
+    state, known = None, 0
+    async for each in store.snapshots.read(stream, shape.fingerprint, to=to):
+        if not isinstance(each, Snapshot):
+            state = fold(codec, [each], state)
+        elif (state := shape.load(each.state)) is not None:
+            known = each.version
+        else:  # whoever wrote it: the journal says what is so
+            return fold(codec, [event async for event in store.read_stream(stream, to=to)])
+    if state is not None and to is None and is_due(state, known):
+        store.snapshots.offer(stream, shape.fingerprint, lambda: (state.version, shape.dump(state)))
+    return state
 
 
 async def catch_up(store: EventStore, codec: EventCodec, state: SagaState) -> list[Event]:
     """Take in what was appended to the journal since; gives the entries."""
     tail = store.read_stream(journal.journal_stream(state.saga_id), after=state.version)
     recorded = [event async for event in tail]
-    fold(codec, recorded, state)
-    return [entry for event in recorded for entry in codec.decode(event)]
+    return [entry for event in recorded for entry in _take_in(codec, event, state)[1]]
 
 
 def _requested(event: RecordedEvent, entry: journal.SagaRequested) -> SagaState:
     return SagaState(
-        **_identity(event, entry),
+        **identity(event, entry),
         input=entry.input,
         first_input=entry.input,
         request_id=event.event_id,
         actor=event.metadata.get("actor"),
     )
-
-
-def _identity(event: RecordedEvent, entry: journal.SagaRequested) -> dict[str, Any]:
-    return {
-        "saga_id": event.stream.removeprefix(f"{journal.CATEGORY}-"),
-        "name": entry.name,
-        "saga_version": entry.saga_version,
-        "correlation_id": event.metadata.get("correlation_id", ""),
-        "requested_at": event.recorded_at,
-        "updated_at": event.recorded_at,
-        "parent": entry.parent,
-        "attributes": dict(entry.attributes),
-    }
-
-
-def _evolve_saga(state: SagaSummary, entry: Event, at: datetime) -> None:
-    match entry:
-        case journal.RunStarted():
-            state.status = "compensating" if state.compensating else "running"
-            state.parked = state.asleep = False
-        case journal.PivotReached():
-            state.pivot = True
-        case journal.Tagged(attributes=attributes):
-            state.attributes.update(attributes)
-        case journal.Parked():
-            _park(state, entry, at)
-        case journal.Continued(saga_version=version):
-            state.pivot, state.saga_version, state.status = False, version, "queued"
-        case journal.CompensationRequested(reason=reason):
-            state.compensation_requested = True
-            state.cause = state.cause or Cause(code="requested", detail=reason)
-            state.status, state.ended_at = "compensating", None
-        case journal.CompensationStarted(cause=cause):
-            state.compensation_started, state.cause = True, cause
-            state.status = "compensating"
-        case journal.SagaStuck():
-            _stop(state, entry)
-        case journal.SagaCompleted() | journal.SagaCompensated() | journal.SagaAbandoned():
-            state.status, state.ended_at = _ENDS[type(entry)], at
-            state.parked = state.asleep = False
-        case _ if getattr(entry, "run", None) is not None and not isinstance(entry, journal.SagaRequested):
-            state.status = "compensating" if state.compensating else "queued"
-    if state.status != "stuck":
-        state.stuck = None
-
-
-_ENDS: dict[type[Event], SagaStatus] = {
-    journal.SagaCompleted: "completed",
-    journal.SagaCompensated: "compensated",
-    journal.SagaAbandoned: "abandoned",
-}
-
-
-def _stop(state: SagaSummary, entry: journal.SagaStuck) -> None:
-    state.stuck, state.status = entry, "stuck"
-    state.parked = state.asleep = False  # what it waited for wakes it no more
-    if entry.reason == "undone-to-step":  # what was asked for is done: the saga may go forward again
-        state.compensation_requested = state.compensation_started = False
-        state.cause = None
-
-
-def _park(state: SagaSummary, entry: journal.Parked, at: datetime) -> None:
-    delay = entry.delay_seconds
-    state.parked, state.asleep = True, entry.run is None
-    state.parked_until = None if delay is None else later(at, delay)
-    state.signals_awaited, state.children_awaited = entry.signals, entry.children
-    early = state.start_at is not None and at < state.start_at
-    state.status = "compensating" if state.compensating else "queued" if early else "waiting"

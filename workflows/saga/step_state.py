@@ -27,7 +27,8 @@ class StepState:
     """One step. `asked` is of the schema version `asked_version`.
 
     `round` tells it from the step of the same number before the saga went back or began anew.
-    `news` is the end of its child, until a run begins that can see it.
+    `news` is the end of its child, until a run begins that can see it. `refused` is a call whose last
+    attempt was, past the pivot.
     """
 
     step: str
@@ -46,6 +47,7 @@ class StepState:
     deadline: datetime | None = None
     retry_at: datetime | None = None
     error: str | None = None
+    refused: bool = False
     stream: str | None = None
     first_version: int = 0
     last_version: int = 0
@@ -74,7 +76,8 @@ class StepState:
     @property
     def has_effect(self) -> bool:
         """Whether the step acted, or may have acted. A refusal speaks for its own attempt only."""
-        return self.acts and (self.status != "rejected" or self.attempts > 1 or self.child_left)
+        refused = self.status == "rejected" or self.refused
+        return self.acts and (not refused or self.attempts > 1 or self.child_left)
 
     @property
     def can_be_undone(self) -> bool:
@@ -139,6 +142,7 @@ def _evolve_forward(step: StepState, entry: Event, version: int, at: datetime) -
     match entry:
         case journal.StepStarted():
             step.status, step.attempts, step.retry_at = "started", entry.attempt, None
+            step.refused = False
             step.deadline = later(at, entry.timeout_seconds)
             step.compensation = entry.compensation
         case journal.WaitStarted(timeout_seconds=timeout, until=until):
@@ -163,7 +167,7 @@ def _evolve_forward(step: StepState, entry: Event, version: int, at: datetime) -
             step.rejection = Cause(code=entry.code, detail=entry.reason, step=step.step, data=entry.data)
             step.settle("rejected", version, at)
         case journal.StepFailed(attempt=attempt, error=error, retry_in_seconds=wait):
-            step.attempts, step.error = attempt, error
+            step.attempts, step.error, step.refused = attempt, error, entry.refused
             step.retry_at = later(at, wait) if wait is not None else None
             step.deadline = at
             if wait is None:

@@ -6,8 +6,9 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from workflows.saga.journal import Cause, Parent
-from workflows.saga.state import SagaState, SagaStatus
+from workflows.saga.state import SagaState
 from workflows.saga.step_state import StepState, UndoStatus
+from workflows.saga.summary import SagaStatus
 
 StepStatus = Literal[
     "started", "succeeded", "rejected", "failed", "compensating", "compensated", "skipped", "in-doubt"
@@ -185,7 +186,7 @@ def _status(state: SagaState, step: StepState) -> StepStatus:
         step.kind == "call"
         and step.status == "started"
         and step.retry_at is None
-        and (state.compensating or state.stuck)
+        and (state.compensating or state.at_rest or state.parked)
     ):
         return "in-doubt"
     return step.status

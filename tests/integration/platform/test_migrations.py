@@ -75,12 +75,14 @@ async def test_migrating_again_is_fast_and_changes_nothing(empty_database: Datab
     await migrate(empty_database)
     first = applied(empty_database)
 
-    began = time.monotonic()
-    await migrate(empty_database)
-    took_seconds = time.monotonic() - began
+    took_seconds = []
+    for _ in range(3):  # one of them is not disturbed by what else the machine does
+        began = time.monotonic()
+        await migrate(empty_database)
+        took_seconds.append(time.monotonic() - began)
 
     assert applied(empty_database) == first
-    assert took_seconds < 1  # 0.04 s on an idle machine
+    assert min(took_seconds) < 1  # 0.04 s on an idle machine
 
 
 async def test_a_database_of_a_newer_version_is_refused(empty_database: DatabaseUrls) -> None:

@@ -43,7 +43,7 @@ async def test_each_has_tables_and_a_checkpoint_of_its_version(empty_database: D
 async def test_rows_and_checkpoints_from_before_versions_stay(
     empty_database: DatabaseUrls,
 ) -> None:
-    await asyncio.to_thread(upgrade, empty_database.owner, "eventstore_0001")
+    await asyncio.to_thread(upgrade, empty_database.owner, "eventstore_0002")
     await asyncio.to_thread(upgrade, empty_database.owner, "readmodels_0002")
     with psycopg.connect(empty_database.owner) as connection:
         connection.execute("insert into eventstore.checkpoints values ('sagas', 7), ('start-it', 5)")

@@ -128,7 +128,7 @@ def test_stock_says_that_it_runs_low_only_when_it_does_and_once(commands: list[C
     for event in history_of(stock, commands):
         if isinstance(event, StockRanLow):
             assert item.on_hand == event.on_hand < item.reorder_point.level
-            assert event.quantity == item.reorder_point.quantity
+            assert event.order_quantity == item.reorder_point.quantity
             assert not item.reorder_point.goods_expected
         item = stock.evolve(item, event)
 

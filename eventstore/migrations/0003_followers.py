@@ -6,14 +6,14 @@ from alembic import op
 
 from eventstore.schema_files import run_schema_files
 
-revision = "eventstore_followers"
-down_revision = "eventstore_0001"
+revision = "eventstore_0003"
+down_revision = "eventstore_0002"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    run_schema_files(op.get_bind(), Path(__file__).parent / "sql_followers")
+    run_schema_files(op.get_bind(), Path(__file__).parent / "sql_0003")
 
 
 def downgrade() -> None:
