@@ -61,7 +61,8 @@ class Patience:
         parked = Parked.before(event, error, earlier + self._attempts, since)
         self._attempts = 0
         async with self.pool.connection() as connection, connection.transaction():
-            await park(connection, standing, parked)
+            if not await park(connection, standing, parked):
+                return poison
         log.error("follower of the log is parked", follower=standing.name, **_facts(parked))
         return FollowerParked(str(parked))
 
@@ -70,10 +71,12 @@ class Patience:
         self._attempts = self._position = 0
 
 
-async def park(connection: Connection, standing: Standing, parked: Parked) -> None:
-    """Park a follower where it stands; does nothing when it does not stand there any more."""
-    if await Checkpoint(standing.name).change(connection, standing, "parked", parked):
-        await record(connection, standing.kind, standing.name, "Parked", _facts(parked), SYSTEM)
+async def park(connection: Connection, standing: Standing, parked: Parked) -> bool:
+    """Park a follower where it stands. False when it does not stand there any more."""
+    if not await Checkpoint(standing.name).change(connection, standing, "parked", parked):
+        return False
+    await record(connection, standing.kind, standing.name, "Parked", _facts(parked), SYSTEM)
+    return True
 
 
 async def went_on(connection: Connection, standing: Standing) -> None:

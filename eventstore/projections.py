@@ -117,6 +117,9 @@ class ProjectionRunner:
         if standing is None:
             return False
         if standing.version != self.projection.version:
+            if self.slot is not Slot.LIVE:  # a server with that version may follow them
+                self.standby = True
+                return False
             raise FollowerOutdated(
                 f"its tables are of version {standing.version}, this code has {self.projection.version}: "
                 "rebuild it"
