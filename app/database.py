@@ -20,8 +20,12 @@ from psycopg import sql
 from app import embedded
 from app.embedded import EmbeddedPostgres
 from app.guard import guarding
+from app.readmodels.projections import projections_of
+from app.readmodels.registration import register_projections
 from app.settings import Settings
+from domain.aggregates import CATALOG
 from eventstore.schema_files import run_grants
+from workflows.saga.codec import EventCodec
 
 DATABASE: Final = "saga"
 OWNER_ROLE: Final = "saga_owner"
@@ -135,6 +139,7 @@ def _migrate(urls: DatabaseUrls, given_up: threading.Event) -> None:
             app_role = None  # one role is both: there is nothing to grant
         try:
             upgrade(urls.owner)
+            register_projections(_engine(urls.owner), projections_of(EventCodec(CATALOG)))
             if app_role is not None:
                 _grant(urls.owner, app_role)
             DBOS.migrate(sqlalchemy_url(urls.owner), application_role=app_role)
@@ -157,18 +162,20 @@ def upgrade(owner_url: str, revision: str = "heads") -> None:
     config.set_main_option("script_location", _literal(str(ROOT / "app/migrations")))
     config.set_main_option("path_separator", "newline")
     config.set_main_option("version_locations", _literal("\n".join(folders)))
-    engine = sqlalchemy.create_engine(sqlalchemy_url(owner_url), poolclass=sqlalchemy.NullPool)
-    with engine.connect() as connection:
+    with _engine(owner_url).connect() as connection:
         config.attributes.update(connection=connection, version_table=VERSION_TABLE)
         command.upgrade(config, revision)
 
 
 def _grant(owner_url: str, app_role: str) -> None:
     """Also when nothing was to migrate: the application may come with another role than before."""
-    engine = sqlalchemy.create_engine(sqlalchemy_url(owner_url), poolclass=sqlalchemy.NullPool)
-    with engine.begin() as connection:
+    with _engine(owner_url).begin() as connection:
         for folder in GRANTS_FOLDERS:
             run_grants(connection, ROOT / folder, app_role)
+
+
+def _engine(owner_url: str) -> sqlalchemy.Engine:
+    return sqlalchemy.create_engine(sqlalchemy_url(owner_url), poolclass=sqlalchemy.NullPool)
 
 
 def _literal(value: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.api import aggregates, audit, bulk, health, operations, past, sagas, starting, streams
+from app.api import aggregates, audit, bulk, health, operations, past, projections, sagas, starting, streams
 from app.api.middleware import BodyLimit, RequestContext
 from app.api.reference import openapi_document
 from app.problems import install_problems
@@ -46,7 +46,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestContext)
     install_problems(app)
     # `/sagas/bulk` before `/sagas/{name}`: no saga can be called so.
-    for module in (bulk, sagas, starting, operations, aggregates, past, streams, audit, health):
+    routed = (bulk, sagas, starting, operations, aggregates, past, streams, projections, audit, health)
+    for module in routed:
         app.include_router(module.router)
     _install_reference(app)
     return app

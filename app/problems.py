@@ -26,6 +26,7 @@ from eventstore import (
     UnsafeReader,
     WrongExpectedVersion,
 )
+from eventstore.errors import FollowerBehind, FollowerConflict, FollowerUnknown, OwnerNeeded, TablesBusy
 from workflows.past import NotReached, NotThereYet
 from workflows.saga.commands import Contention
 from workflows.saga.errors import (
@@ -151,6 +152,11 @@ FAMILIES: Final[Mapping[type[Exception], Family]] = {
     InvalidBatch: Family(422, "invalid-batch", "These sagas cannot be started together"),
     InvalidAppend: Family(422, "invalid", "The request cannot be stored"),
     AppendRefused: Family(409, "run-exists", "A run of this saga exists already"),
+    FollowerUnknown: Family(404, "unknown-projection", "No projection or subscription has this name"),
+    FollowerConflict: Family(409, "projection-conflict", "The state of the projection does not allow it"),
+    FollowerBehind: Family(409, "projection-behind", "It has not caught up with the log"),
+    OwnerNeeded: Family(409, "owner-needed", "The server may not make or move tables"),
+    TablesBusy: Family(503, "tables-busy", "Readers hold the tables; nothing was changed, try again", 1),
     Contention: Family(503, "contention", "Too many writers at once; try again", 1),
     NotReady: Family(503, "not-ready", "The server is not ready", 1),
     StoreUnavailable: _AWAY,
@@ -200,6 +206,8 @@ def _members(error: Exception) -> dict[str, Any]:  # noqa: PLR0911 - one a famil
             return {"current_version": error.current_version}
         case SagaMoved():
             return {"current_version": error.version}
+        case FollowerBehind():
+            return {"behind": error.behind}
         case NotReached() | NotThereYet():
             return error.known
         case NotReady():

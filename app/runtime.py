@@ -6,7 +6,7 @@ database -> migrations -> pools -> store -> lease -> DBOS -> supervisor, reconci
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,7 +21,8 @@ from app.executors import Lease, Reconciler, Supervisor
 from app.executors import reconciler as reconciling
 from app.executors import supervisor as supervising
 from app.executors.periodic import periodically
-from app.readmodels.sagas import SagaList, SagaProjection
+from app.readmodels.projections import projections_of, tables_file
+from app.readmodels.sagas import SagaList
 from app.settings import Settings
 from domain.aggregates import CATALOG
 from eventstore.appender import Appender
@@ -29,8 +30,12 @@ from eventstore.audit.seals import Sealer
 from eventstore.connections import Pool, store_pool
 from eventstore.diagnosis import sequence_faults
 from eventstore.following import Follower
+from eventstore.notifications import Listener, Notifier
 from eventstore.postgres import PostgresEventStore
-from eventstore.projections import ProjectionRunner
+from eventstore.projections import Projection, ProjectionRunner
+from eventstore.rebuild import Rebuilds, checked_names
+from eventstore.side_runners import LOOK_SECONDS, SideRunners
+from eventstore.standings import Standings
 from eventstore.subscriptions import Subscription
 from eventstore.tasks import end
 from workflows.carrier import Carrier
@@ -63,15 +68,25 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class Commits:
-    """Wakes those who follow the log: each has an event of its own, which it clears when it looks."""
+    """Wakes those who follow the log: each has an event of its own, which it clears when it looks.
 
+    `notifier` tells the other processes of commits of this one.
+    """
+
+    notifier: Notifier
     _events: list[asyncio.Event] = field(default_factory=list)
 
     def event(self) -> asyncio.Event:
         self._events.append(asyncio.Event())
         return self._events[-1]
 
-    def tell(self, _position: int) -> None:
+    def tell(self, position: int) -> None:
+        """This process has committed."""
+        self.heard()
+        self.notifier.tell(position)
+
+    def heard(self) -> None:
+        """Somebody has committed."""
         for event in self._events:
             event.set()
 
@@ -89,8 +104,11 @@ class Runtime:
     registry: Registry
     codec: EventCodec
     sagas: SagaList
-    projection: ProjectionRunner
+    projections: list[ProjectionRunner]
     subscriptions: list[Subscription]
+    side_runners: SideRunners
+    rebuilds: Rebuilds
+    commits: Commits
     lease: Lease
     runs: DbosRuns
     supervisor: Supervisor
@@ -118,7 +136,8 @@ class Runtime:
 
     def lagging(self) -> dict[str, str]:
         """What follows the log and cannot go on. One is no reason to take every server out of service."""
-        followers: list[Follower | Sealer] = [self.projection, *self.subscriptions, self.sealer]
+        side = self.side_runners.followers
+        followers: list[Follower | Sealer] = [*self.projections, *self.subscriptions, *side, self.sealer]
         troubles = {follower.name: follower.trouble for follower in followers}
         troubles["snapshots"] = self.store.snapshots.trouble
         return {name: trouble for name, trouble in troubles.items() if trouble}
@@ -128,6 +147,13 @@ class Runtime:
         shapes = [journal_shape(SagaState), *map(shape_of, self.codec.catalog.deciders.values())]
         fingerprints = {shape.fingerprint for shape in shapes}
         await self.store.snapshots.discard_stale(fingerprints, SNAPSHOTS_STALE_AFTER)
+
+    @property
+    def standings(self) -> Standings:
+        """Where the followers of the log stand, also those of other processes."""
+        versions = {each.name: each.projection.version for each in self.projections}
+        versions |= {subscription.name: 1 for subscription in self.subscriptions}
+        return Standings(self.pool, self.store, versions)
 
     async def end_runs(self) -> None:
         """Take no more runs, and let those under way come to their next append, where the flag ends them.
@@ -171,14 +197,15 @@ async def _build(
     pool = await stack.enter_async_context(store_pool(urls.app, settings.database_connections))
     appender_pool = await stack.enter_async_context(store_pool(urls.app, 1))
     stopping = asyncio.Event()
-    commits = Commits()
+    commits = Commits(Notifier(pool))
     appender = Appender(appender_pool, function=("saga", "append_items"), on_commit=commits.tell)
     stack.push_async_callback(appender.close, APPENDS_SECONDS)
     store = PostgresEventStore(pool, appender)
     if faults := await sequence_faults(pool):
         raise DatabaseUnusable("; ".join(faults))
     engine = SagaEngine(store, registry, codec)
-    projection = ProjectionRunner(pool, store, SagaProjection(codec), commits.event())
+    projections = projections_of(codec)
+    by_name = {projection.name: projection for projection in projections}
     subscriptions = await _subscriptions(stack, urls, engine, commits)
     lease = await Lease.take(urls.direct)
     stack.push_async_callback(lease.release)
@@ -209,8 +236,11 @@ async def _build(
         registry=registry,
         codec=codec,
         sagas=sagas,
-        projection=projection,
+        projections=[ProjectionRunner(pool, store, each, commits.event()) for each in projections],
         subscriptions=subscriptions,
+        side_runners=SideRunners(pool, store, by_name),
+        rebuilds=await _rebuilds(pool, store, urls, by_name),
+        commits=commits,
         lease=lease,
         runs=runs,
         supervisor=Supervisor(pool, lease, runs, engine),
@@ -246,6 +276,17 @@ async def _subscriptions(
     ]
 
 
+async def _rebuilds(
+    pool: Pool, store: PostgresEventStore, urls: DatabaseUrls, projections: Mapping[str, Projection]
+) -> Rebuilds:
+    checked_names(projections)
+    async with pool.connection() as connection:
+        app_role = connection.info.user
+    return Rebuilds(
+        urls.owner, app_role, store, projections, lambda name: tables_file(name).read_text("utf-8")
+    )
+
+
 def _sandbox_url(settings: Settings, name: str) -> str:
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # an address to talk to, not to bind
     host = everywhere.get(settings.host, settings.host)
@@ -256,8 +297,15 @@ async def _start(stack: AsyncExitStack, runtime: Runtime) -> None:
     """Start what runs in the background. Order of the end: supervisor, stopping flag, DBOS, lease."""
     _in_background(stack, _keep_lease(runtime))
     _in_background(stack, runtime.store.snapshots.run())
-    _in_background(stack, runtime.projection.run())
     _in_background(stack, periodically("sealer", runtime.sealer.seconds, runtime.sealer.seal))
+    notifier = runtime.commits.notifier
+    _in_background(stack, notifier.run())
+    listener = Listener(runtime.urls.direct, runtime.commits.heard, notifier.sender)
+    _in_background(stack, listener.run())
+    for projection in runtime.projections:
+        _in_background(stack, projection.run())
+    stack.push_async_callback(runtime.side_runners.close)
+    _in_background(stack, periodically("side runners", LOOK_SECONDS, runtime.side_runners.look))
     for subscription in runtime.subscriptions:
         await subscription.begin()  # before this server is ready: what happens then is not missed
         _in_background(stack, subscription.run())

@@ -6,7 +6,14 @@ EventStoreError
 ├── AppendRefused          the append function refused the attachment
 ├── InvalidAppend          the append breaks a rule of its own; retrying is useless
 ├── StoreUnavailable       the database did not answer in time; the append may or may not have happened
-├── PoisonEvent            a subscription's handler cannot handle an event
+├── PoisonEvent            a follower cannot take in an event
+├── FollowerParked         a follower waits before such an event for a person
+├── FollowerOutdated       tables that another version of the code made
+├── FollowerUnknown        no follower of the log has this name
+├── FollowerConflict       its state does not allow what was asked
+├── FollowerBehind         it has too much of the log before it for what was asked
+├── TablesBusy             readers hold the tables of a projection
+├── OwnerNeeded            the role that was given may not make or move tables
 ├── UnsafeReader           this connection cannot compute a safe position
 ├── BrokenChain            upcasters that do not lead from all that may be stored to today's schemas
 ├── UnknownSchema          stored under a name or schema version that this code does not know
@@ -53,10 +60,48 @@ class UnsafeReader(EventStoreError):
 
 
 class PoisonEvent(EventStoreError):
-    """The handler of a subscription cannot handle an event. It waits before it for a handler that can."""
+    """A follower of the log cannot take in an event. After some attempts it is parked before it."""
 
     def __init__(self, event_type: str, position: int, error: Exception) -> None:
         super().__init__(f"{event_type} at position {position}: {type(error).__name__}: {error}")
+
+
+class FollowerParked(EventStoreError):
+    """A follower is parked before an event that it could not take in. Retry it, or skip the event."""
+
+
+class FollowerOutdated(EventStoreError):
+    """Another version of the code made these tables. They stay as they are; rebuild the projection."""
+
+
+class FollowerUnknown(EventStoreError):
+    """No projection or subscription has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no projection or subscription {name!r}")
+
+
+class FollowerConflict(EventStoreError):
+    """What was asked of a follower is not possible in its state. Look at it, and decide again."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name}: {why}")
+
+
+class FollowerBehind(EventStoreError):
+    """A follower has too many events before it. Wait until it has caught up."""
+
+    def __init__(self, name: str, behind: int) -> None:
+        super().__init__(f"{name} is {behind} positions behind; wait until it has caught up")
+        self.behind = behind
+
+
+class TablesBusy(EventStoreError):
+    """Readers hold the tables of a projection for too long. Nothing was changed; try again."""
+
+
+class OwnerNeeded(EventStoreError):
+    """The role may not make or move tables: servers need the owner's address, SAGA_OWNER_DATABASE_URL."""
 
 
 class BrokenChain(EventStoreError):

@@ -14,6 +14,14 @@ def run_schema_files(connection: Connection, directory: Path) -> None:
             _run(connection, path.read_text(encoding="utf-8"))
 
 
+def run_in_schema(connection: Connection, path: Path, schema: str) -> None:
+    """Run an SQL file that names no schema, in `schema`."""
+    quoted = connection.dialect.identifier_preparer.quote(schema)
+    _run(connection, f"set local search_path to {quoted}, pg_catalog")
+    _run(connection, path.read_text(encoding="utf-8"))
+    _run(connection, "set local search_path to default")
+
+
 def run_grants(connection: Connection, directory: Path, app_role: str) -> None:
     """Grant the application role its rights. Nothing is lost by doing it again."""
     role = connection.dialect.identifier_preparer.quote(app_role)

@@ -12,13 +12,14 @@ the next one begins where the checkpoint is. A handler must tolerate both.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from eventstore.checkpoints import Checkpoint, Connection, Standing
 from eventstore.connections import Pool
-from eventstore.errors import PoisonEvent
 from eventstore.events import RecordedEvent
-from eventstore.following import BATCH_EVENTS, PASSING, Checkpoint, follow
+from eventstore.following import BATCH_EVENTS, follow, passes
+from eventstore.parking import Patience, went_on
 from eventstore.port import EventStore
 
 HANDLER_SECONDS_MAX: Final = 5.0
@@ -31,13 +32,23 @@ REST_SECONDS: Final = 0.05
 Handler = Callable[[RecordedEvent], Awaitable[None]]
 
 
+class _Refused(Exception):
+    """The handler raised `error` for an event, and it is none that passes by itself."""
+
+    def __init__(self, event: RecordedEvent, error: Exception) -> None:
+        super().__init__(str(error))
+        self.event = event
+        self.error = error
+
+
 @dataclass
 class Subscription:
     """Hands the log to `handler`; safe to run in every process.
 
     An event that the handler raises for is not skipped. If the error passes by itself the event is tried
-    again until it does. Otherwise it is poison: the subscription stays before it, and `trouble` says so,
-    until a handler that understands it is deployed; nothing else waits.
+    again until it does. Otherwise it is poison: after some attempts the subscription is parked before it,
+    and `trouble` says so, until a person decides or a handler that understands it is deployed; nothing else
+    waits.
 
     A connection of `pool` is held while a batch is handled. Handlers must not need another one of it.
 
@@ -52,12 +63,16 @@ class Subscription:
     from_start: bool = False
     committed: asyncio.Event = field(default_factory=asyncio.Event)
     trouble: str | None = None
+    standby: bool = False
+
+    def __post_init__(self) -> None:
+        self._patience = Patience(self.pool, self.store)
 
     async def begin(self) -> None:
         """Record where a new subscription begins; one that has a checkpoint goes on from that."""
         position = 0 if self.from_start else await self.store.safe_position()
         async with self.pool.connection() as connection:
-            await Checkpoint(self.name).begin(connection, position)
+            await Checkpoint(self.name).begin(connection, position, "subscription")
 
     async def run(self) -> None:
         """Follow the log until cancelled."""
@@ -66,21 +81,38 @@ class Subscription:
     async def advance(self) -> bool:
         """Handle one batch. False when there is nothing new, or another process is at it.
 
-        Raises what the handler raised, after the events before that one are done with, or PoisonEvent.
+        Raises what the handler raised, after the events before that one are done with, PoisonEvent or
+        FollowerParked.
         """
         checkpoint = Checkpoint(self.name)
         async with self.pool.connection() as connection, connection.transaction():
-            if not await checkpoint.lead(connection):
+            self.standby = not await checkpoint.lead(connection)
+            if self.standby:
+                await checkpoint.end_hung_leader(connection)
                 return False
-            position = await checkpoint.position(connection)
-            if position is None:
+            standing = await checkpoint.standing(connection)
+            if standing is None:
                 raise LookupError(f"subscription {self.name} has not begun")
-            events = [event async for event in self.store.read_all(position, limit=BATCH_EVENTS)]
-            reached, failure = await self._handle(events, position)
-            moved = reached != position and await checkpoint.move(connection, position, reached)
+            if not await self._patience.may_try(standing):
+                return False
+            limit = BATCH_EVENTS if standing.parked is None else 1
+            events = [event async for event in self.store.read_all(standing.position, limit=limit)]
+            reached, failure = await self._handle(events, standing.position)
+            moved = reached != standing.position and await self._move(connection, standing, reached)
+        if isinstance(failure, _Refused):
+            now = replace(standing, position=reached)
+            raise await self._patience.failed(now, failure.event, failure.error) from failure.error
         if failure is not None:
             raise failure
+        if moved:
+            self._patience.forget()
         return moved
+
+    async def _move(self, connection: Connection, standing: Standing, reached: int) -> bool:
+        if not await Checkpoint(self.name).move(connection, standing, reached):
+            return False
+        await went_on(connection, standing)
+        return True
 
     async def _handle(self, events: Sequence[RecordedEvent], position: int) -> tuple[int, Exception | None]:
         """The position that the handler has come to from `position`, and why it did not go on."""
@@ -90,12 +122,8 @@ class Subscription:
             try:
                 async with asyncio.timeout(HANDLER_SECONDS_MAX):
                     await self.handler(event)
-            except PASSING as away:
-                return position, away
             except Exception as error:
-                poison = PoisonEvent(event.type, event.position, error)
-                poison.__cause__ = error
-                return position, poison
+                return position, error if passes(error) else _Refused(event, error)
             position = event.position
             if clock() > until:
                 break

@@ -11,6 +11,14 @@ from app.api.bulk import PATH as BULK
 from app.api.bulk import BulkRequest
 from app.api.command_names import NamedCommand, named_commands
 from app.api.operations import CompensateRequest, ReasonRequest, SignalRequest, SkipRequest
+from app.api.projections import (
+    DecisionRequest,
+    DiscardRequest,
+    PromoteRequest,
+    RetryRequest,
+    ReturnRequest,
+    SkipEventRequest,
+)
 from app.api.starting import BatchRequest
 from app.problems import MEDIA_TYPE
 from domain import Catalog
@@ -28,6 +36,14 @@ BODIES: Final[dict[str, type[BaseModel]]] = {
     "/sagas/{saga_id}/skip": SkipRequest,
     "/sagas/{saga_id}/abandon": ReasonRequest,
     "/sagas/{saga_id}/signals/{signal}": SignalRequest,
+    "/projections/{name}/retry": RetryRequest,
+    "/projections/{name}/skip": SkipEventRequest,
+    "/projections/{name}/rebuild": DecisionRequest,
+    "/projections/{name}/pause": DecisionRequest,
+    "/projections/{name}/resume": DecisionRequest,
+    "/projections/{name}/promote": PromoteRequest,
+    "/projections/{name}/return": ReturnRequest,
+    "/projections/{name}/discard": DiscardRequest,
 }
 """Bodies of routes that take them as they come, so that a bad one is answered as all are."""
 
@@ -48,6 +64,7 @@ TAGS: Final = [
     {"name": "aggregates", "description": "The state of one aggregate, and commands sent to it directly."},
     {"name": "events", "description": "What happened: one stream, or all of them in one order."},
     {"name": "audit", "description": "Why something is so, and that it was not changed: anchors, proofs."},
+    {"name": "projections", "description": "Followers of the log: parked ones, rebuilds of read models."},
     {"name": "health", "description": "For load balancers and supervisors."},
     {"name": "sandbox carrier", "description": "A carrier to try things with; it can be told to misbehave."},
     {"name": "sandbox supplier", "description": "A supplier of the same kind."},
@@ -75,6 +92,12 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "ReasonRequest": {"reason": "the carrier is back"},
     "SkipRequest": {"reason": "refunded by hand", "step": "3"},
     "SignalRequest": {"id": "approval-7", "data": {"approved": True}},
+    "DecisionRequest": {"reason": "version 2 counts returns"},
+    "RetryRequest": {"reason": "the code is mended"},
+    "SkipEventRequest": {"reason": "recorded by a test", "position": 17},
+    "PromoteRequest": {"reason": "compared with diff"},
+    "ReturnRequest": {"reason": "totals are wrong"},
+    "DiscardRequest": {"reason": "not needed any more", "of": "previous"},
     "BulkRequest": {
         "action": "retry",
         "filter": {"name": "fulfil-order", "status": "stuck", "attributes": {"carrier": "acme"}},

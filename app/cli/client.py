@@ -15,6 +15,7 @@ from app.cli.errors import CliError
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
 TIMEOUT_SECONDS: Final = 30.0
+DIFF_SECONDS_MAX: Final = 900.0
 # Longer than the server's heartbeat: silence means that it has gone.
 WATCH_SILENCE_SECONDS: Final = 30.0
 
@@ -92,6 +93,22 @@ class SagaClient:
 
     async def bulk(self, body: Json) -> Json:
         return await self._send("POST", "/sagas/bulk", json=body)
+
+    async def projections(self) -> Json:
+        return await self._send("GET", "/projections")
+
+    async def projection(self, name: str) -> Json:
+        return await self._send("GET", f"/projections/{_part(name)}")
+
+    async def decide(self, name: str, action: str, body: Json, wait_seconds: float = 0.0) -> Json:
+        """Ask something of a projection or subscription: retry, rebuild, promote, …"""
+        timeout = TIMEOUT_SECONDS + wait_seconds
+        return await self._send("POST", f"/projections/{_part(name)}/{action}", json=body, timeout=timeout)
+
+    async def difference(self, name: str, other: str | None, full: bool) -> Json:
+        query = _given({"with": other, "full": full})
+        path = f"/projections/{_part(name)}/diff"
+        return await self._send("GET", path, params=query, timeout=DIFF_SECONDS_MAX)
 
     async def events(self, *, after: int, limit: int) -> Json:
         return await self._send("GET", "/events", params={"after": after, "limit": limit})

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from app.cli import audit, check, demo, events, operations, sagas, serve, verify, why
 from app.cli.errors import CliError
+from app.cli.projections import projections
 
 
 class SagaCommands(TyperGroup):
@@ -59,6 +60,7 @@ app.command(rich_help_panel=OPERATE)(operations.resume)
 app.command(rich_help_panel=OPERATE)(operations.skip)
 app.command(rich_help_panel=OPERATE)(operations.abandon)
 app.command(rich_help_panel=OPERATE)(operations.bulk)
+app.add_typer(projections, name="projections", rich_help_panel=OPERATE)
 
 
 if __name__ == "__main__":

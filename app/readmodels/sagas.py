@@ -20,8 +20,7 @@ NAME: Final = "sagas"
 _SUMMARY: Final = TypeAdapter(SagaSummary)
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UPSERT: Final = """
-    insert into readmodels.sagas
-           (saga_id, position, name, status, named_run, parked_until, updated_at, summary)
+    insert into sagas (saga_id, position, name, status, named_run, parked_until, updated_at, summary)
     values (%(saga_id)s, %(position)s, %(name)s, %(status)s, %(named_run)s, %(parked_until)s, %(updated_at)s,
             %(summary)s)
     on conflict (saga_id) do update set status = excluded.status, named_run = excluded.named_run,
@@ -115,6 +114,8 @@ class SagaProjection:
     """Folds each journal without its steps."""
 
     name = NAME
+    version = 1
+    tables = ("sagas",)
 
     def __init__(self, codec: EventCodec) -> None:
         self._codec = codec
@@ -135,9 +136,7 @@ class SagaProjection:
     ) -> dict[str, tuple[int, SagaSummary | None]]:
         saga_ids = [stream.removeprefix(f"{CATEGORY}-") for stream in streams]
         cursor = connection.cursor(row_factory=dict_row)
-        await cursor.execute(
-            "select position, summary from readmodels.sagas where saga_id = any(%s)", [saga_ids]
-        )
+        await cursor.execute("select position, summary from sagas where saga_id = any(%s)", [saga_ids])
         rows = [(row["position"], _SUMMARY.validate_python(row["summary"])) async for row in cursor]
         return {f"{CATEGORY}-{saga.saga_id}": (position, saga) for position, saga in rows}
 

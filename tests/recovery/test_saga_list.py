@@ -108,18 +108,18 @@ class Seen:
     """A read model that tells when an event is applied twice."""
 
     name = "seen"
+    version = 1
+    tables = ("seen",)
 
     async def apply(self, connection: psycopg.AsyncConnection[Any], events: Sequence[RecordedEvent]) -> None:
         async with connection.cursor() as cursor:
-            await cursor.executemany(
-                "insert into public.seen values (%s)", [(event.position,) for event in events]
-            )
+            await cursor.executemany("insert into seen values (%s)", [(event.position,) for event in events])
 
 
 async def test_two_runners_apply_every_event_once(database: Database) -> None:
     with psycopg.connect(database.admin_url) as admin:
-        admin.execute("create table public.seen (position bigint)")
-        admin.execute("grant all on public.seen to public")
+        admin.execute("create table readmodels.seen (position bigint)")
+        admin.execute("grant all on readmodels.seen to public")
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(database.url))
         runners = [
@@ -140,6 +140,6 @@ async def test_two_runners_apply_every_event_once(database: Database) -> None:
 
         assert [runner.trouble for runner in runners] == [None, None]
     counts = Look(database).rows(
-        "select count(*) as n, count(distinct position) as positions from public.seen"
+        "select count(*) as n, count(distinct position) as positions from readmodels.seen"
     )
     assert counts == [{"n": EVENTS, "positions": EVENTS}]

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from domain import Event, Rejected
 from domain.catalog import AnyDecider
 from eventstore import Appended, EventStore, RecordedEvent
+from eventstore.decisions import CATEGORIES as DECISIONS_ABOUT_FOLLOWERS
 from eventstore.snapshots import Snapshot
 from workflows.saga import journal
 from workflows.saga.codec import EventCodec
@@ -154,6 +155,8 @@ class Check:
 
     async def _check_event(self, event: RecordedEvent) -> None:
         category, _, saga_id = event.stream.partition("-")
+        if category in DECISIONS_ABOUT_FOLLOWERS:
+            return
         of_saga = category == journal.CATEGORY
         try:
             self._census.read(event)

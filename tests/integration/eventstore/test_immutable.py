@@ -82,8 +82,8 @@ async def test_the_application_may_keep_its_working_rows(database: Database) -> 
         "update eventstore.snapshots set version = 2",
         "delete from eventstore.snapshots",
         "insert into eventstore.checkpoints (subscription, position) values ('s', 0)",
-        "update eventstore.checkpoints set position = 1 where position = 0",
-        "delete from eventstore.checkpoints",
+        "update eventstore.checkpoints set position = 1 where subscription = 's'",
+        "delete from eventstore.checkpoints where subscription = 's'",
         """insert into eventstore.executors
                (executor_id, host_boot_id, pid, process_started_at, server_started_at, timeline)
            values ('e', 'b', 1, now(), now(), 1)""",

@@ -12,6 +12,7 @@ from app.readmodels.sagas import SagaFilter, SagaList, SagaProjection
 from domain.aggregates import CATALOG
 from eventstore import StoreUnavailable
 from eventstore.connections import store_pool
+from eventstore.projections import LIVE_SCHEMA, work_in
 from tests.conftest import Database
 from tests.unit.workflows.toys import Order, do, service_of
 from workflows.saga import Saga, operations
@@ -40,6 +41,7 @@ async def three_completed(database: Database) -> MemoryService:
         await service.run_saga("saga", Order(), saga_id)
     events = [event async for event in service.store.read_all()]
     async with await AsyncConnection.connect(database.url) as connection:
+        await work_in(connection, LIVE_SCHEMA)
         await SagaProjection(CODEC).apply(connection, events)
     return service
 

@@ -152,6 +152,7 @@ async def test_rows_of_the_list_get_the_columns_of_a_later_version(empty_databas
     await asyncio.to_thread(upgrade, empty_database.owner, "readmodels_0001")
     with psycopg.connect(empty_database.owner) as connection:
         connection.execute(insert, ["before", 1, "waiting", Jsonb(summary)])
+        connection.execute("INSERT INTO eventstore.checkpoints (subscription, position) VALUES ('sagas', 1)")
 
     await migrate(empty_database)
 

@@ -12,6 +12,7 @@ from domain import Event
 from domain.aggregates import CATALOG
 from eventstore import RecordedEvent
 from eventstore.connections import store_pool
+from eventstore.projections import LIVE_SCHEMA, work_in
 from tests.conftest import Database
 from workflows.saga import journal
 from workflows.saga.codec import EventCodec
@@ -52,6 +53,7 @@ async def record(database: Database, *histories: tuple[str, Sequence[Event], dat
                 )
             )
     async with await AsyncConnection.connect(database.url) as connection:
+        await work_in(connection, LIVE_SCHEMA)
         await SagaProjection(CODEC).apply(connection, events)
 
 

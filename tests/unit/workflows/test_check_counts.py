@@ -1,5 +1,6 @@
 """`saga check` reads all that is stored, old versions included, and counts it by what it was stored as."""
 
+from eventstore import Batch, NewEvent
 from tests.unit.workflows import tomorrow
 from tests.unit.workflows.test_upcast_commands import waiting
 from tests.unit.workflows.tomorrow import COUNTERS
@@ -52,3 +53,11 @@ async def test_a_compensation_that_cannot_be_read_is_counted_and_found_where_it_
     [unread] = [each for each in report.stored if each.unread]
     assert (unread.kind, unread.name, unread.count) == ("compensation", "unsend", 1)
     assert [(each.kind, each.step) for each in report.findings] == [("compensation", "2")]
+
+
+async def test_what_was_decided_about_read_models_is_none_of_the_catalogs_business() -> None:
+    service = await waiting(Remote())
+    parked = NewEvent("ProjectionParked", {"follower": "sagas"})
+    await service.store.append([Batch("projection-sagas", 0, [parked])])
+
+    assert (await check(service)).ok

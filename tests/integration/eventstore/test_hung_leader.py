@@ -1,0 +1,60 @@
+"""A leader that hangs in its transaction is ended by the next one, where the server does not end it."""
+
+import asyncio
+
+import pytest
+
+from eventstore import checkpoints
+from eventstore.checkpoints import LEADER_LOCK, Checkpoint
+from tests.conftest import Database
+from tests.integration.eventstore.stores import connect, until
+
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+
+
+async def test_it_is_ended_after_a_flush(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "HUNG_SECONDS", 0.5)
+    checkpoint = Checkpoint("anything")
+    async with await connect(database.url) as next_one:
+        hung = await connect(database.url)
+        await hung.execute("set idle_in_transaction_session_timeout = '200ms'")
+        await hung.execute("begin")
+        assert await checkpoint.lead(hung)
+        async with hung.cursor() as cursor:
+            await cursor.executemany("select %s::int", [(1,), (2,)])
+        await asyncio.sleep(0.4)
+        assert not await checkpoint.lead(next_one)  # the server has left it alone
+
+        async def ended() -> bool:
+            return await checkpoint.end_hung_leader(next_one)
+
+        await until(ended)
+
+        async def leads() -> bool:
+            return await checkpoint.lead(next_one)
+
+        await until(leads)
+        await hung.close()
+
+
+async def test_one_that_works_or_leads_something_else_is_not(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "HUNG_SECONDS", 0.0)
+    async with await connect(database.url) as other, await connect(database.url) as busy:
+        await other.execute("begin")
+        assert await Checkpoint("something else").lead(other)
+        working = asyncio.create_task(
+            busy.execute(
+                "select pg_try_advisory_xact_lock(%s, hashtext('anything')), pg_sleep(1)", [LEADER_LOCK]
+            )
+        )
+        async with await connect(database.url) as next_one:
+
+            async def is_led() -> bool:
+                return not await Checkpoint("anything").lead(next_one)
+
+            await until(is_led)
+            assert not await Checkpoint("anything").end_hung_leader(next_one)
+        await working
+        assert await other.execute("select 1")
