@@ -15,11 +15,12 @@ from tests.simulation.twins import run_on
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
-SEEDS = 200
+SEEDS = (53, 31, *range(200))
+"""First those that meet the rarest cases."""
 
 
 def noticed(real: RealStore) -> bool:
-    return any(run_on(real, seed).violations for seed in range(SEEDS))
+    return any(run_on(real, seed).violations for seed in SEEDS)
 
 
 @pytest.mark.parametrize("mutation", DATABASE_MUTATIONS, ids=lambda mutation: mutation.name)
