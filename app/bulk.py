@@ -14,8 +14,9 @@ import psycopg
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from app.positions import Position
 from app.problems import InvalidRequest, family_of
-from app.readmodels.sagas import SagaFilter, SagaList, SagaRow, cursor_before
+from app.readmodels.sagas import NEWEST, SagaFilter, SagaList, SagaRow
 from domain import Event
 from eventstore import StoreUnavailable
 from workflows.saga import SagaEngine, journal, operations
@@ -97,23 +98,25 @@ async def act_on_all(
     *,
     seconds_max: float,
     limit: int = SAGAS_MAX,
-    after: str | None = None,
+    before: int = NEWEST,
+    timeline: int | None = None,
 ) -> BulkAnswer:
-    """Act on the sagas of a page one at a time, for `seconds_max` at most. Raises InvalidCursor."""
+    """Act on the sagas of a page one at a time, for `seconds_max` at most. `next` is of the timeline."""
     clock = asyncio.get_running_loop().time
     end = clock() + seconds_max
     async with asyncio.timeout(seconds_max):
-        rows, following = await sagas.page(asked.wanted, limit=limit, after=after)
+        rows, following = await sagas.page(asked.wanted, limit=limit, before=before)
     outcomes: list[BulkOutcome] = []
     for row in rows:
         if outcomes and clock() >= end:
-            following = cursor_before(row)
+            following = row.position + 1
             break
         outcomes.append(await _outcome(engine, asked, row, seconds_max))
         if outcomes[-1].outcome == "unknown":  # as it would be for the others; this one is listed again
-            following = cursor_before(row)
+            following = row.position + 1
             break
-    return BulkAnswer(dry_run=asked.dry_run, action=asked.action, outcomes=outcomes, next=following)
+    following_token = None if following is None else str(Position(following, timeline))
+    return BulkAnswer(dry_run=asked.dry_run, action=asked.action, outcomes=outcomes, next=following_token)
 
 
 async def _outcome(engine: SagaEngine, asked: BulkAction, row: SagaRow, seconds_max: float) -> BulkOutcome:

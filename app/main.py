@@ -8,7 +8,19 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.api import aggregates, audit, bulk, health, operations, past, projections, sagas, starting, streams
+from app.api import (
+    aggregates,
+    audit,
+    bulk,
+    health,
+    operations,
+    past,
+    projections,
+    read_models,
+    sagas,
+    starting,
+    streams,
+)
 from app.api.middleware import BodyLimit, RequestContext
 from app.api.reference import openapi_document
 from app.problems import install_problems
@@ -46,8 +58,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestContext)
     install_problems(app)
     # `/sagas/bulk` before `/sagas/{name}`: no saga can be called so.
-    routed = (bulk, sagas, starting, operations, aggregates, past, streams, projections, audit, health)
-    for module in routed:
+    routed = (bulk, sagas, starting, operations, aggregates, past, streams, read_models, projections, audit)
+    for module in (*routed, health):
         app.include_router(module.router)
     _install_reference(app)
     return app

@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from app.json_response import JsonResponse
+from app.positions import OtherTimeline
+from app.readmodels.reading import ReadModelBehind
 from domain import Rejected, UnknownName
 from eventstore import (
     AppendRefused,
@@ -140,6 +142,7 @@ FAMILIES: Final[Mapping[type[Exception], Family]] = {
     NotFound: Family(404, "not-found", "There is no such thing"),
     NotThereYet: Family(404, "not-there-yet", "It was not there yet at that moment"),
     NotReached: Family(409, "not-reached", "The log has not come that far"),
+    OtherTimeline: Family(410, "other-timeline", "The position is of another history; begin without it"),
     VersionMismatch: Family(412, "version-mismatch", "The aggregate is at another version"),
     SagaMoved: Family(412, "version-mismatch", "The saga is at another version"),
     SignalTooLarge: Family(413, "too-large", "The signal is too large"),
@@ -158,6 +161,7 @@ FAMILIES: Final[Mapping[type[Exception], Family]] = {
     OwnerNeeded: Family(409, "owner-needed", "The server may not make or move tables"),
     TablesBusy: Family(503, "tables-busy", "Readers hold the tables; nothing was changed, try again", 1),
     Contention: Family(503, "contention", "Too many writers at once; try again", 1),
+    ReadModelBehind: Family(503, "read-model-behind", "The read model has not come so far yet; try again", 1),
     NotReady: Family(503, "not-ready", "The server is not ready", 1),
     StoreUnavailable: _AWAY,
     UnsafeReader: _AWAY,
@@ -212,6 +216,8 @@ def _members(error: Exception) -> dict[str, Any]:  # noqa: PLR0911 - one a famil
             return error.known
         case NotReady():
             return {"checks": error.checks}
+        case ReadModelBehind():
+            return {"read_model": error.name, "position": error.position}
         case InvalidRequest():
             return {"errors": [each.model_dump() for each in error.errors]}
         case RequestValidationError():

@@ -21,6 +21,7 @@ from app.executors import Lease, Reconciler, Supervisor
 from app.executors import reconciler as reconciling
 from app.executors import supervisor as supervising
 from app.executors.periodic import periodically
+from app.positions import Position
 from app.readmodels.projections import projections_of, tables_file
 from app.readmodels.sagas import SagaList
 from app.settings import Settings
@@ -147,6 +148,10 @@ class Runtime:
         shapes = [journal_shape(SagaState), *map(shape_of, self.codec.catalog.deciders.values())]
         fingerprints = {shape.fingerprint for shape in shapes}
         await self.store.snapshots.discard_stale(fingerprints, SNAPSHOTS_STALE_AFTER)
+
+    def token(self, position: int) -> str:
+        """The position as clients take it away."""
+        return str(Position(position, self.lease.timeline))
 
     @property
     def standings(self) -> Standings:

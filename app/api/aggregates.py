@@ -20,6 +20,7 @@ from app.api.requests import (
 )
 from app.api.wire import AggregateView, CommandAnswer, aggregate_document, no_aggregate, problems
 from app.json_response import JsonResponse
+from app.positions import POSITION_HEADER
 from app.problems import FieldError, InvalidRequest
 
 router = APIRouter(tags=["aggregates"])
@@ -54,7 +55,8 @@ async def show(category: str, key: Key, runtime: RuntimeOf, moment: MomentOf) ->
             folded = await runtime.past.aggregate(category, key, moment)
     if folded.last is None:
         raise no_aggregate(category, key)
-    return JsonResponse(aggregate_document(folded, folded.last), headers={"ETag": f'"{folded.version}"'})
+    headers = {"ETag": f'"{folded.version}"', POSITION_HEADER: runtime.token(folded.last.position)}
+    return JsonResponse(aggregate_document(folded, folded.last), headers=headers)
 
 
 @router.post(
@@ -81,4 +83,5 @@ async def send(
     asked = validated(named.type, {**body, named.key_field: key})
     async with in_time(runtime):
         answer = await send_command(runtime, asked, request)
-    return JsonResponse(answer, headers={"ETag": f'"{answer["version"]}"'})
+    headers = {"ETag": f'"{answer["version"]}"', POSITION_HEADER: runtime.token(answer["position"])}
+    return JsonResponse(answer, headers=headers)

@@ -5,12 +5,13 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from app.api.positions import position_of
 from app.api.requests import Actor, JsonObject, RuntimeOf, validated
 from app.api.wire import problems
 from app.bulk import SAGAS_MAX, Action, BulkAction, BulkAnswer, act_on_all, deciding
 from app.json_response import JsonResponse
 from app.problems import FieldError, InvalidRequest
-from app.readmodels.sagas import InvalidCursor, SagaFilter
+from app.readmodels.sagas import NEWEST, SagaFilter
 from domain.values import Id, Name
 from workflows.saga.definition import checked_attributes
 from workflows.saga.summary import SagaStatus
@@ -84,15 +85,14 @@ async def bulk(body: JsonObject, runtime: RuntimeOf, actor: Actor = "anonymous")
     more = request.more()
     decide = await deciding(runtime.engine, request.action, actor, request.reason or "", more)
     asked = BulkAction(request.action, decide, wanted, actor, request.dry_run)
-    try:
-        answer = await act_on_all(
-            runtime.sagas,
-            runtime.engine,
-            asked,
-            seconds_max=runtime.settings.request_seconds_max,
-            limit=request.limit,
-            after=request.after,
-        )
-    except InvalidCursor as error:
-        raise InvalidRequest([FieldError(field="after", message=str(error))]) from error
+    timeline = runtime.lease.timeline
+    answer = await act_on_all(
+        runtime.sagas,
+        runtime.engine,
+        asked,
+        seconds_max=runtime.settings.request_seconds_max,
+        limit=request.limit,
+        before=NEWEST if request.after is None else position_of(request.after).on(timeline),
+        timeline=timeline,
+    )
     return JsonResponse(answer.model_dump(mode="json"))

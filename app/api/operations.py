@@ -82,7 +82,7 @@ class Target:
         """The saga after what was asked of the engine. Raises what that raises."""
         async with in_time(self.runtime):
             saga = await asked
-        return saga_response(saga)
+        return saga_response(self.runtime, saga)
 
 
 def target_of(
@@ -113,7 +113,7 @@ async def signal(
             )
     except ValidationError as error:
         raise InvalidRequest.of(error, "data") from None
-    return saga_response(saga, 202)
+    return saga_response(runtime, saga, 202)
 
 
 @router.post(

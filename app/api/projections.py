@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.requests import (
-    POSITION_MAX,
     Actor,
     CorrelationOf,
     JsonObject,
@@ -20,6 +19,7 @@ from app.api.requests import (
 )
 from app.api.wire import problems
 from app.json_response import JsonResponse
+from app.positions import POSITION_MAX
 from app.runtime import Runtime
 from domain.values import Name
 from eventstore.decisions import Author

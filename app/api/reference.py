@@ -62,6 +62,10 @@ TAGS: Final = [
     {"name": "sagas", "description": "Start, list, look at and follow sagas."},
     {"name": "operations", "description": "Send signals; undo, retry, resume, skip, abandon; one or many."},
     {"name": "aggregates", "description": "The state of one aggregate, and commands sent to it directly."},
+    {
+        "name": "read models",
+        "description": "Orders, stock and accounts in lists, a moment behind events.",
+    },
     {"name": "events", "description": "What happened: one stream, or all of them in one order."},
     {"name": "audit", "description": "Why something is so, and that it was not changed: anchors, proofs."},
     {"name": "projections", "description": "Followers of the log: parked ones, rebuilds of read models."},

@@ -17,7 +17,8 @@ from eventstore.validation import MAX_VERSION
 
 M = TypeVar("M", bound=BaseModel)
 
-POSITION_MAX: Final = 2**40
+PATIENCE_SECONDS: Final = 2.0
+"""How long a read model is waited for when the client does not say."""
 _RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _WAIT: Final = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=$|[,;])")
 
@@ -30,12 +31,21 @@ def runtime_of(request: Request) -> Runtime:
 RuntimeOf = Annotated[Runtime, Depends(runtime_of)]
 
 
-def in_time(runtime: Runtime) -> asyncio.Timeout:
+def stopping_of(request: Request) -> asyncio.Event:
+    stopping: asyncio.Event = request.app.state.stopping
+    return stopping
+
+
+Stopping = Annotated[asyncio.Event, Depends(stopping_of)]
+
+
+def in_time(runtime: Runtime, more_seconds: float = 0.0) -> asyncio.Timeout:
     """Bounds what a route does: a saga may wait for its database, a client should not wait as long.
 
-    After a TimeoutError, answered 503, a write may or may not have happened.
+    After a TimeoutError, answered 503, a write may or may not have happened. `more_seconds` are what the
+    client itself wants to wait.
     """
-    return asyncio.timeout(runtime.settings.request_seconds_max)
+    return asyncio.timeout(runtime.settings.request_seconds_max + more_seconds)
 
 
 Actor = Annotated[
@@ -71,9 +81,6 @@ StreamName = Annotated[str, Path(pattern=ID_PATTERN, max_length=250, examples=["
 SagaId = Annotated[str, Path(pattern=ID_PATTERN, max_length=120, examples=["fulfil-order-10248"])]
 FromVersion = Annotated[
     int, Query(alias="from", ge=1, le=MAX_VERSION, description="The first version of the page.")
-]
-AfterPosition = Annotated[
-    int, Query(ge=0, le=POSITION_MAX, description="`next` of the page before; 0 starts at the beginning.")
 ]
 
 
@@ -120,11 +127,32 @@ def wait_seconds(
     ] = None,
 ) -> float:
     """What `Prefer: wait=N` asks for, bounded by the settings; the rest of the header is ignored."""
+    return _asked_seconds(request, 0.0)
+
+
+def patience_seconds(
+    request: Request,
+    _: Annotated[
+        str | None,
+        Header(
+            alias="Prefer",
+            description="`wait=N`: wait up to N seconds for a read model that has not come to `after`; "
+            f"{PATIENCE_SECONDS:g} when it is not said.",
+            examples=["wait=5"],
+        ),
+    ] = None,
+) -> float:
+    """How long a read model may take to come to the position that is asked for."""
+    return _asked_seconds(request, PATIENCE_SECONDS)
+
+
+def _asked_seconds(request: Request, default: float) -> float:
     asked = _WAIT.search(",".join(request.headers.getlist("prefer")))
-    return min(float(asked[1]), runtime_of(request).settings.wait_seconds_max) if asked else 0.0
+    return min(float(asked[1]) if asked else default, runtime_of(request).settings.wait_seconds_max)
 
 
 WaitSeconds = Annotated[float, Depends(wait_seconds)]
+PatienceSeconds = Annotated[float, Depends(patience_seconds)]
 
 
 async def json_object(request: Request) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Sagas: start one, list them, look at one, follow one."""
 
-import asyncio
-from typing import Annotated
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import StreamingResponse
 
 from app.api.filters import FilterOf
+from app.api.positions import AfterText, after_of
+from app.api.reading import ReaderOf, only_known_parameters, view_response
 from app.api.requests import (
     Actor,
     CorrelationOf,
@@ -15,6 +16,7 @@ from app.api.requests import (
     PageSize,
     RuntimeOf,
     SagaId,
+    Stopping,
     WaitSeconds,
     in_time,
     validated,
@@ -24,8 +26,9 @@ from app.api.streams import stream_page
 from app.api.watch import server_sent_events, wait_for_end
 from app.api.wire import JournalPage, SagaPage, event_documents, problems, saga_response
 from app.json_response import JsonResponse
-from app.problems import FieldError, InvalidRequest, NotFound
-from app.readmodels.sagas import InvalidCursor
+from app.problems import NotFound
+from app.readmodels.paging import Cursor
+from app.readmodels.sagas import NAME, NEWEST, saga_page
 from workflows.saga import SagaView
 from workflows.saga.errors import SagaNotFound
 from workflows.saga.journal import journal_stream
@@ -33,13 +36,7 @@ from workflows.saga.state import SagaState, read_state
 
 router = APIRouter(tags=["sagas"])
 
-
-def stopping_of(request: Request) -> asyncio.Event:
-    stopping: asyncio.Event = request.app.state.stopping
-    return stopping
-
-
-Stopping = Annotated[asyncio.Event, Depends(stopping_of)]
+SORT: Final = "-requested"
 
 
 @router.post(
@@ -79,7 +76,7 @@ async def start(
     saga = started.saga
     if seconds and saga.ended_at is None:
         saga = await wait_for_end(runtime.engine, saga.saga_id, seconds, stopping) or saga
-    answer = saga_response(saga)
+    answer = saga_response(runtime, saga)
     answer.headers["Location"] = saga.links["self"]
     if not seconds:
         answer.status_code = 202  # who did not ask to wait is told how the saga does by looking at it
@@ -88,20 +85,21 @@ async def start(
     return answer
 
 
-@router.get("/sagas", summary="List sagas", response_model=SagaPage, responses=problems())
+@router.get("/sagas", summary="List sagas", response_model=SagaPage, responses=problems(410))
 async def page(
-    runtime: RuntimeOf,
-    limit: PageSize,
+    reader: ReaderOf,
     wanted: FilterOf,
-    after: Annotated[str | None, Query(max_length=500, description="`next` of the page before.")] = None,
+    limit: PageSize,
+    _: Annotated[None, Depends(only_known_parameters)],
+    after: AfterText | None = None,
 ) -> JsonResponse:
-    """Newest first. A read model: a saga appears a moment after it was started."""
-    try:
-        async with in_time(runtime):
-            rows, following = await runtime.sagas.page(wanted, limit=limit, after=after)
-    except InvalidCursor as error:
-        raise InvalidRequest([FieldError(field="after", message=str(error))]) from error
-    return JsonResponse({"sagas": [row.model_dump() for row in rows], "next": following})
+    """Newest first. A read model, a moment behind: `after` the position of an answer it has what that had."""
+    place = after_of(after)
+    async with reader.view("sagas", place) as view:
+        before = NEWEST if place.cursor is None else place.cursor.integer(NAME, SORT)
+        rows, following = await saga_page(view.connection, wanted, limit=limit, before=before)
+    cursor = following and Cursor(NAME, SORT, (following,), view.position).encode()
+    return view_response(view, {"sagas": [row.model_dump() for row in rows], "next": cursor})
 
 
 @router.get("/sagas/{saga_id}", summary="Look at a saga", response_model=SagaView, responses=problems(404))
@@ -109,7 +107,7 @@ async def show(saga_id: SagaId, runtime: RuntimeOf) -> Response:
     """Status, steps, compensations and outcome as of its journal now; `ETag` is the version of that."""
     async with in_time(runtime):
         saga = await runtime.engine.view(saga_id)
-    return saga_response(saga, 200)
+    return saga_response(runtime, saga, 200)
 
 
 @router.get(

@@ -19,6 +19,7 @@ from app.api.requests import (
 )
 from app.api.wire import problems
 from app.ids import ID_PATTERN
+from app.positions import POSITION_HEADER
 from app.problems import InvalidRequest
 from workflows.saga import SagaDefinition, SagaView
 from workflows.saga.starting import BATCH_SAGAS_MAX
@@ -103,7 +104,8 @@ async def start_batch(
     async with in_time(runtime):
         started = await runtime.engine.start_many(name, asked, actor=actor, correlation_id=correlation.given)
     sagas = [StartedSaga(**dict(each.saga), created=each.created) for each in started]
-    return Response(BatchView(sagas=sagas).model_dump_json(), 202, media_type="application/json")
+    headers = {POSITION_HEADER: runtime.token(max(saga.position for saga in sagas))}
+    return Response(BatchView(sagas=sagas).model_dump_json(), 202, headers, media_type="application/json")
 
 
 def _input(definition: SagaDefinition, number: int, item: BatchItem) -> BaseModel:

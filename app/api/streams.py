@@ -2,9 +2,11 @@
 
 from fastapi import APIRouter
 
-from app.api.requests import AfterPosition, FromVersion, PageSize, RuntimeOf, StreamName, in_time
+from app.api.positions import AfterPosition, position_of
+from app.api.requests import FromVersion, PageSize, RuntimeOf, StreamName, in_time
 from app.api.wire import EventPage, StreamPage, event_documents, problems
 from app.json_response import JsonResponse
+from app.positions import POSITION_HEADER, Position, current_timeline
 from app.problems import NotFound
 from eventstore import EventStore, RecordedEvent
 
@@ -26,16 +28,22 @@ async def read_stream(
     return JsonResponse({"events": event_documents(events), "next": following})
 
 
-@router.get("/events", summary="Read all streams", response_model=EventPage, responses=problems())
-async def read_all(runtime: RuntimeOf, limit: PageSize, after: AfterPosition = 0) -> JsonResponse:
+@router.get("/events", summary="Read all streams", response_model=EventPage, responses=problems(410))
+async def read_all(runtime: RuntimeOf, limit: PageSize, after: AfterPosition = "0") -> JsonResponse:
     """The events of all streams in order of position, without loss: never past the safe position.
 
-    Call again with `after` = `next` for what comes later; gaps between positions are normal.
+    Call again with `after` = `next` for what comes later; gaps between positions are normal. The answer's
+    `Saga-Position` in its place is refused once another server has taken over, whose positions may differ.
     """
+    asked = position_of(after)
     async with in_time(runtime):
-        events = [event async for event in runtime.store.read_all(after, limit=limit)]
-    following = events[-1].position if events else after
-    return JsonResponse({"events": event_documents(events), "next": following})
+        # First: the answer's token must not name a later timeline than the one that was read.
+        timeline = await current_timeline(runtime.pool)
+        start = asked.on(timeline)
+        events = [event async for event in runtime.store.read_all(start, limit=limit)]
+    following = events[-1].position if events else start
+    headers = {POSITION_HEADER: str(Position(following, timeline))}
+    return JsonResponse({"events": event_documents(events), "next": following}, headers=headers)
 
 
 async def stream_page(

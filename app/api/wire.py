@@ -7,8 +7,10 @@ from typing import Any
 from fastapi import Response
 from pydantic import BaseModel, Field
 
+from app.positions import POSITION_HEADER
 from app.problems import NotFound, Problem
 from app.readmodels.sagas import SagaRow
+from app.runtime import Runtime
 from eventstore import RecordedEvent
 from workflows.saga import SagaView
 from workflows.saga.commands import Folded
@@ -110,10 +112,13 @@ def event_documents(events: Sequence[RecordedEvent]) -> list[dict[str, Any]]:
     return [event_document(event) for event in events]
 
 
-def saga_response(saga: SagaView, status: int | None = None) -> Response:
-    """The saga, with the version of its journal as `ETag`: 200 when it has ended, else 202, it goes on."""
+def saga_response(runtime: Runtime, saga: SagaView, status: int | None = None) -> Response:
+    """The saga, with the version of its journal as `ETag`: 200 when it has ended, else 202, it goes on.
+
+    A read model that has come to its `Saga-Position` knows all that the saga has done.
+    """
     status = status or (202 if saga.ended_at is None else 200)
-    headers = {"ETag": f'"{saga.journal_version}"'}
+    headers = {"ETag": f'"{saga.journal_version}"', POSITION_HEADER: runtime.token(saga.position)}
     return Response(saga.model_dump_json(), status, headers, media_type="application/json")
 
 
@@ -126,6 +131,7 @@ _WHEN = {
     404: "There is no such thing.",
     409: "It conflicts with what is there: a business refusal, a lost race, a reused key, a log that has not "
     "come that far.",
+    410: "`after` is of another timeline of the server; begin again without it.",
     412: "`If-Match` names another version.",
     413: "The body is too large.",
     415: "The body is not `application/json`.",

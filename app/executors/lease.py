@@ -18,6 +18,8 @@ import psycopg
 import structlog
 from uuid_utils.compat import uuid7
 
+from app.positions import TIMELINE
+
 LEASE_CLASS: Final = 0x5A6A_0003
 PING_SECONDS: Final = 2.0
 RECLAIM_SECONDS: Final = 10.0
@@ -32,10 +34,7 @@ set tcp_keepalives_interval = 2;
 set tcp_keepalives_count = 3;
 set tcp_user_timeout = 8000;
 """
-INSTANCE: Final = """
-    select pg_postmaster_start_time(),
-           ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int
-"""
+INSTANCE: Final = f"select pg_postmaster_start_time(), {TIMELINE}"
 
 log = structlog.get_logger(__name__)
 
@@ -60,12 +59,16 @@ class Instance:
 
 @dataclass
 class Lease:
-    """Says to the other executors that this one lives. Take it before DBOS starts, release it after."""
+    """Says to the other executors that this one lives. Take it before DBOS starts, release it after.
+
+    `timeline` is that of the server which holds it.
+    """
 
     url: str = field(repr=False)  # it may hold a password
     executor_id: str
     number: int
     _connection: psycopg.AsyncConnection[Any]
+    timeline: int = 0
 
     @classmethod
     async def take(cls, url: str) -> Self:
@@ -146,6 +149,7 @@ class Lease:
 
     async def _register(self) -> None:
         instance = await Instance.of(self._connection)
+        self.timeline = instance.timeline
         process = psutil.Process()
         await self._connection.execute(
             """
@@ -176,6 +180,7 @@ class Lease:
         )
         if cursor.rowcount == 0:
             raise LeaseLost(f"executor {self.executor_id} was declared dead")
+        self.timeline = instance.timeline
 
 
 async def connect(url: str) -> psycopg.AsyncConnection[Any]:

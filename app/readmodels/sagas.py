@@ -17,6 +17,8 @@ from workflows.saga.journal import CATEGORY
 from workflows.saga.summary import SagaStatus, SagaSummary, summarise
 
 NAME: Final = "sagas"
+NEWEST: Final = 2**62
+"""The `before` of the first page."""
 _SUMMARY: Final = TypeAdapter(SagaSummary)
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UPSERT: Final = """
@@ -61,10 +63,6 @@ _NAMES: Final = """
          where n.name is not null)
     select name from names where name is not null
 """
-
-
-class InvalidCursor(ValueError):
-    """The cursor was not made by this list."""
 
 
 class SagaRow(BaseModel):
@@ -162,20 +160,11 @@ class SagaList:
         self._pool = pool
 
     async def page(
-        self, wanted: SagaFilter, *, limit: int = 50, after: str | None = None
-    ) -> tuple[list[SagaRow], str | None]:
-        """Sagas, newest first, and the cursor of the next page. Raises InvalidCursor."""
-        given = wanted.given()
-        conditions = ["position < %(before)s", *(_CONDITIONS[name] for name in given)]
-        query = _PAGE.format(conditions=" and ".join(conditions)).encode()
-        if "attributes" in given:
-            given["attributes"] = Jsonb(given["attributes"])
-        parameters = given | {"before": _position(after), "limit": limit + 1}
+        self, wanted: SagaFilter, *, limit: int = 50, before: int = NEWEST
+    ) -> tuple[list[SagaRow], int | None]:
+        """Sagas whose positions are below `before`, newest first, and the `before` of the next page."""
         async with self._pool.connection() as connection:
-            cursor = connection.cursor(row_factory=class_row(SagaRow))
-            rows = await (await cursor.execute(query, parameters)).fetchall()
-        more = len(rows) > limit
-        return rows[:limit], cursor_before(rows[limit]) if more else None
+            return await saga_page(connection, wanted, limit=limit, before=before)
 
     async def names(self) -> set[str]:
         """The names of all sagas that were ever started."""
@@ -194,14 +183,16 @@ class SagaList:
             return await (await cursor.execute(_OVERDUE, parameters)).fetchall()
 
 
-def cursor_before(row: SagaRow) -> str:
-    """The cursor of a page that begins with this row."""
-    return str(row.position + 1)
-
-
-def _position(cursor: str | None) -> int:
-    if cursor is None:
-        return 2**62
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 15):
-        raise InvalidCursor("the cursor is not one of this list")
-    return int(cursor)
+async def saga_page(
+    connection: psycopg.AsyncConnection[Any], wanted: SagaFilter, *, limit: int, before: int = NEWEST
+) -> tuple[list[SagaRow], int | None]:
+    """The same as of the transaction of `connection`."""
+    given = wanted.given()
+    conditions = ["position < %(before)s", *(_CONDITIONS[name] for name in given)]
+    query = _PAGE.format(conditions=" and ".join(conditions)).encode()
+    if "attributes" in given:
+        given["attributes"] = Jsonb(given["attributes"])
+    cursor = connection.cursor(row_factory=class_row(SagaRow))
+    await cursor.execute(query, given | {"before": before, "limit": limit + 1})
+    rows = await cursor.fetchall()
+    return rows[:limit], rows[limit - 1].position if len(rows) > limit else None

@@ -65,6 +65,24 @@ def test_what_operators_send_has_an_example_and_keeps_to_a_version(document: Jso
     assert {"404", "409", "413", "422", "429"} <= signal["responses"].keys()
 
 
+def test_each_filter_of_a_read_model_is_a_parameter_of_its_own(document: Json) -> None:
+    for path, filters in [
+        ("/orders", {"status", "customer_id", "country", "currency", "sku", "placed_after", "placed_before"}),
+        ("/stock", {"running_low", "reserved_for"}),
+        ("/accounts", {"currency", "held_for"}),
+        ("/accounts/{account_id}/statement", {"kind", "order_id", "saga_id", "recorded_after"}),
+    ]:
+        operation = document["paths"][path]["get"]
+        parameters = {
+            parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"
+        }
+
+        assert {"limit", "after", "sort", *filters} <= parameters
+        assert {"410", "422", "503"} <= operation["responses"].keys()
+        [model] = operation["responses"]["200"]["content"]["application/json"]["schema"].values()
+        assert model.removeprefix("#/components/schemas/") in document["components"]["schemas"]
+
+
 def test_every_reference_is_defined_and_every_operation_named_once(document: Json) -> None:
     schemas = document["components"]["schemas"]
 

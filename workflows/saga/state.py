@@ -35,6 +35,7 @@ class SagaState(SagaSummary):
 
     `behind` are steps whose effect stayed when the saga went back before them; `final` says that it began
     anew after steps which acted: nothing undoes those. `first_input` is the one that it was started with.
+    `position` is where the append ends that brought the last entry: all that the saga did is before it.
     """
 
     input: dict[str, Any]
@@ -58,6 +59,7 @@ class SagaState(SagaSummary):
     round: int = 1
     requests: int = 0
     result: Any = None
+    position: int = 0
 
     @property
     def outcomes(self) -> int:
@@ -261,6 +263,7 @@ def _take_in(
         state.causes.note(event, entry)
     if state is not None:
         state.version = event.version  # also when nothing is left of the entry
+        state.position = event.commit_position
     return state, entries
 
 

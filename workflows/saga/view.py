@@ -100,6 +100,7 @@ class SagaView(BaseModel):
     left: list[LeftView]
     signals: list[str]
     journal_version: int
+    position: int
     steps: list[StepView]
     links: dict[str, str]
 
@@ -130,6 +131,7 @@ def view(state: SagaState) -> SagaView:
         left=_left(state),
         signals=[signal.name for signal in state.signals],
         journal_version=state.version,
+        position=state.position,
         steps=[_step_view(state, step) for step in state.in_order()],
         links={"self": root, "journal": f"/streams/saga-{state.saga_id}", "compensate": f"{root}/compensate"},
     )

@@ -8,7 +8,7 @@ import pytest
 from psycopg import AsyncConnection
 
 from app.bulk import BulkAction, BulkAnswer, act_on_all
-from app.readmodels.sagas import SagaFilter, SagaList, SagaProjection
+from app.readmodels.sagas import NEWEST, SagaFilter, SagaList, SagaProjection
 from domain.aggregates import CATALOG
 from eventstore import StoreUnavailable
 from eventstore.connections import store_pool
@@ -47,11 +47,11 @@ async def three_completed(database: Database) -> MemoryService:
 
 
 async def undo_all(
-    sagas: SagaList, service: MemoryService, after: str | None = None, seconds_max: float = 10
+    sagas: SagaList, service: MemoryService, before: int = NEWEST, seconds_max: float = 10
 ) -> BulkAnswer:
     decide = partial(operations.compensate, actor="ana", reason="x")
     asked = BulkAction("compensate", decide, SagaFilter(name="saga"), "ana", dry_run=False)
-    return await act_on_all(sagas, service.engine, asked, seconds_max=seconds_max, after=after)
+    return await act_on_all(sagas, service.engine, asked, seconds_max=seconds_max, before=before)
 
 
 def told(answer: BulkAnswer) -> list[tuple[str, str]]:
@@ -71,7 +71,7 @@ async def test_it_ends_where_the_database_goes_away_and_goes_on_from_there(
     service.store.before_append = away
 
     first = await undo_all(sagas, service)
-    second = await undo_all(sagas, service, after=first.next)
+    second = await undo_all(sagas, service, before=int(first.next or ""))
 
     assert told(first) == [("s3", "acted"), ("s2", "unknown")]
     assert told(second) == [("s2", "acted"), ("s1", "acted")]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from psycopg import AsyncConnection
 
-from app.readmodels.sagas import SagaFilter, SagaList, SagaProjection
+from app.readmodels.sagas import NEWEST, SagaFilter, SagaList, SagaProjection
 from domain import Event
 from domain.aggregates import CATALOG
 from eventstore import RecordedEvent
@@ -101,13 +101,14 @@ async def test_all_that_is_asked_must_be_so(database: Database, sagas: SagaList)
 async def test_pages_follow_each_other(database: Database, sagas: SagaList) -> None:
     await record(database, *((f"s{number}", [asked()], NOW) for number in range(5)))
 
-    seen, cursor = [], None
+    seen, before = [], NEWEST
     for _ in range(3):
-        rows, cursor = await sagas.page(SagaFilter(name="toy"), limit=2, after=cursor)
+        rows, following = await sagas.page(SagaFilter(name="toy"), limit=2, before=before)
         seen.append([row.saga_id for row in rows])
+        before = following or 0
 
     assert seen == [["s4", "s3"], ["s2", "s1"], ["s0"]]
-    assert cursor is None
+    assert following is None
 
 
 async def overdue(sagas: SagaList) -> list[str]:
