@@ -58,6 +58,10 @@ async def send_command(runtime: Runtime, command: Command, request: Request) -> 
         decision, _ = await runtime.handler.handle(command, _commit(runtime.store, command_id, request))
     except NothingToDo as nothing:
         version = nothing.decision.version
+        if command_id is not None:
+            # The key is used up as well: another command under it, or this one on another day, must not act.
+            await HandledCommands(runtime.pool).record_nothing(command_id, stream, version)
+            return await send_command(runtime, command, request)
         return await _answer(runtime.store, stream, version + 1, version)
     except AlreadyHandled:
         return await send_command(runtime, command, request)

@@ -122,6 +122,76 @@ def test_a_key_is_not_reused_for_another_command(http: httpx.Client) -> None:
     assert balance(http, account) == 500
 
 
+def test_a_key_is_used_up_by_a_command_that_had_nothing_to_do(http: httpx.Client) -> None:
+    account, order, headers = account_with(http, 100), unique("order"), {"Idempotency-Key": unique("key")}
+    release = f"/aggregates/account/{account}/release-payment"
+    first = http.post(release, json={"order_id": order}, headers=headers)
+    hold = {"order_id": order, "money": money(30)}
+    http.post(f"/aggregates/account/{account}/hold-payment", json=hold).raise_for_status()
+
+    again = http.post(release, json={"order_id": order}, headers=headers)
+    other = deposit(http, account, 1, **headers)
+
+    assert first.json() == again.json()
+    assert (again.status_code, again.json()["events"]) == (200, [])
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency-key-reused")
+    assert balance(http, account) == 70
+
+
+def test_a_key_is_used_up_also_where_there_is_no_stream(http: httpx.Client) -> None:
+    sku, headers = unique("sku"), {"Idempotency-Key": unique("key")}
+    release = {"order_id": "o"}
+
+    answers = [
+        http.post(f"/aggregates/stock/{sku}/release-stock", json=release, headers=headers) for _ in range(2)
+    ]
+    other = http.post(f"/aggregates/stock/{sku}/receive-stock", json={"quantity": 1}, headers=headers)
+
+    assert [(answer.status_code, answer.json()["position"]) for answer in answers] == [(200, 0)] * 2
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency-key-reused")
+
+
+def test_a_refused_command_leaves_its_key_free(http: httpx.Client) -> None:
+    account, headers = account_with(http, 0), {"Idempotency-Key": unique("key")}
+    path, body = f"/aggregates/account/{account}/withdraw", {"money": money(5)}
+
+    refused = http.post(path, json=body, headers=headers)
+    deposit(http, account, 5)
+    done = http.post(path, json=body, headers=headers)
+
+    assert (refused.status_code, done.status_code) == (409, 200)
+    assert balance(http, account) == 0
+
+
+def test_of_two_commands_at_once_under_one_key_one_acts_round_after_round(http: httpx.Client) -> None:
+    account = account_with(http, 0)
+    expected = 0
+
+    with ThreadPoolExecutor(6) as threads:
+        for _ in range(25):
+            key = unique("key")
+
+            def ask(amount: int, key: str = key) -> httpx.Response:
+                return deposit(http, account, amount, **{"Idempotency-Key": key})
+
+            answers = list(threads.map(ask, [1, 2, 1, 2, 1, 2]))
+
+            won = {
+                answer.json()["events"][0]["data"]["money"]["amount"]
+                for answer in answers
+                if answer.is_success
+            }
+            [amount] = won
+            expected += amount
+            assert [answer.status_code for answer in answers].count(200) == 3
+            assert {answer.json()["code"] for answer in answers if answer.is_error} == {
+                "idempotency-key-reused"
+            }
+            assert len({answer.text for answer in answers if answer.is_success}) == 1
+
+    assert balance(http, account) == expected
+
+
 def test_if_match_guards_against_a_change(http: httpx.Client) -> None:
     account = account_with(http, 0)
 
