@@ -6,9 +6,10 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from app.api.requests import POSITION_MAX, RuntimeOf, StreamName, in_time
+from app.api.requests import RuntimeOf, StreamName, in_time
 from app.api.wire import EventView, event_document, problems
 from app.json_response import JsonResponse
+from app.positions import POSITION_MAX
 from app.problems import NotFound
 from app.runtime import Runtime
 from app.why import Link, LinkKind, Why

@@ -7,10 +7,11 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Query
 
 from app.api.command_names import find_category
-from app.api.requests import POSITION_MAX, Key, PageSize, RuntimeOf, SagaId, in_time, time_of
+from app.api.requests import Key, PageSize, RuntimeOf, SagaId, in_time, time_of
 from app.api.wire import aggregate_document, no_aggregate, problems
 from app.api.wire_past import ChangePage, SagaThenView
 from app.json_response import JsonResponse
+from app.positions import POSITION_MAX
 from app.problems import FieldError, InvalidRequest
 from eventstore.validation import MAX_VERSION
 from workflows.past import Change, Moment, SagaThen, Touched

@@ -143,6 +143,10 @@ class SagaClient:
     async def proof(self, event: str, block: int | None) -> Json:
         return await self._send("GET", f"/audit/proofs/{_part(event)}", params=_given({"block": block}))
 
+    async def read(self, *parts: str, **query: Any) -> Json:
+        """A read model: a list, or one row by its key; of `query` what is given."""
+        return await self._send("GET", "/" + "/".join(map(_part, parts)), params=_given(query))
+
     async def _send(self, method: str, path: str, **request: Any) -> Json:
         with _failures_in_one_line(self._http.base_url):
             answer = await self._http.request(method, path, **request)

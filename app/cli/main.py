@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from app.cli import audit, check, demo, events, operations, sagas, serve, verify, why
+from app.cli import audit, check, demo, events, operations, read_models, sagas, serve, verify, why
 from app.cli.errors import CliError
 from app.cli.projections import projections
 
@@ -51,6 +51,10 @@ app.command(rich_help_panel=ASK)(sagas.show)
 app.command(rich_help_panel=ASK)(sagas.watch)
 app.command(rich_help_panel=ASK)(events.events)
 app.command(rich_help_panel=ASK)(events.aggregate)
+app.command(rich_help_panel=ASK)(read_models.orders)
+app.command(rich_help_panel=ASK)(read_models.stock)
+app.command(rich_help_panel=ASK)(read_models.accounts)
+app.command(rich_help_panel=ASK)(read_models.statement)
 app.command(rich_help_panel=ASK)(why.why)
 app.add_typer(audit.app, name="audit", rich_help_panel=ASK)
 app.command(rich_help_panel=OPERATE)(operations.signal)

@@ -24,6 +24,10 @@ STATUS_STYLES: Final = {
     "running": "cyan",
     "started": "cyan",
     "waiting": "blue",
+    "placed": "cyan",
+    "dispatched": "blue",
+    "returned": "yellow",
+    "cancelled": "yellow",
 }
 ENDED: Final = frozenset({"completed", "compensated", "abandoned"})
 NARROW_COLUMNS: Final = 40
