@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from app import embedded
@@ -36,6 +37,8 @@ def pytest_configure() -> None:
     """The tests mean the same wherever they run: settings of the surrounding shell do not count."""
     for name in [name for name in os.environ if name.startswith("SAGA_")]:
         del os.environ[name]
+    settings.register_profile("saga", deadline=None)  # how long an example takes is the machine's affair
+    settings.load_profile("saga")
     # Nothing here speaks TLS, and each client of httpx would read all authorities of the world: 27 ms.
     os.environ.pop("SSL_CERT_FILE", None)
     os.environ["SSL_CERT_DIR"] = os.devnull

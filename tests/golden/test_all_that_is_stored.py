@@ -36,7 +36,7 @@ def recorded(kind: str, name: str, version: int, data: dict[str, Any]) -> Record
 
 
 @every_one
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_it_is_read_the_same_each_time_and_stays_as_it_is(
     kind: str, name: str, version: int, schema: dict[str, Any], data: st.DataObject

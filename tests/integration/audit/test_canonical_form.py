@@ -60,7 +60,7 @@ def admin(database: Database) -> Iterator[psycopg.Connection[Any]]:
 
 
 @given(EVENT)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_event_has_the_same_digest_here_and_there(
     database: Database,
     admin: psycopg.Connection[Any],

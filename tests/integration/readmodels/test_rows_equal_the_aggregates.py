@@ -24,9 +24,7 @@ from tests.unit.domain.strategies import COMMANDS
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 KEYS = {"stock": "sku", "account": "account_id", "order": "order_id", "shipment": "order_id"}
-several = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+several = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def commands_of(*categories: str) -> st.SearchStrategy[list[Command]]:

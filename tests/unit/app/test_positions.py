@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.positions import after_of
@@ -14,10 +14,8 @@ from app.readmodels.paging import Cursor, InvalidCursor
 values = st.lists(st.one_of(st.integers(-(2**63) + 1, 2**63 - 1), st.text(max_size=120)), max_size=3).map(
     tuple
 )
-in_its_time = settings(deadline=None)
 
 
-@in_its_time
 @given(st.integers(0, POSITION_MAX), st.one_of(st.none(), st.integers(0, 2**31 - 1)))
 def test_a_position_reads_as_it_was_written(position: int, timeline: int | None) -> None:
     assert Position.parse(str(Position(position, timeline))) == Position(position, timeline)
@@ -37,7 +35,6 @@ def test_a_position_of_another_timeline_says_nothing() -> None:
         Position(17, 2).on(3)
 
 
-@in_its_time
 @given(values, st.integers(0, POSITION_MAX), st.integers(0, 2**31 - 1))
 def test_a_cursor_reads_as_it_was_written(
     values: tuple[int | str, ...], position: int, timeline: int
@@ -48,7 +45,6 @@ def test_a_cursor_reads_as_it_was_written(
     assert after_of(cursor.encode()).cursor == cursor
 
 
-@in_its_time
 @given(st.text(max_size=40))
 def test_any_text_is_a_cursor_or_refused(text: str) -> None:
     with suppress(InvalidCursor):

@@ -70,7 +70,7 @@ def exactly(folded: Folded) -> tuple[State, str, int, RecordedEvent | None]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("decider", CATALOG.deciders.values(), ids=lambda d: d.category)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_the_state_is_the_same_at_every_version(decider: AnyDecider, data: st.DataObject) -> None:
     commands = data.draw(st.lists(COMMANDS[decider.category], max_size=20))

@@ -45,7 +45,7 @@ def exactly(value: Any) -> Any:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6))
 def test_from_every_version_on(seed: int) -> None:
     codec, journals = journals_of(seed)

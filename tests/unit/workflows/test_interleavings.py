@@ -142,7 +142,7 @@ async def test_one_is_paused_and_the_other_runs_for_a_while(
 @pytest.mark.slow
 @pytest.mark.parametrize(("function", "refuse"), SAGAS)
 def test_any_order_of_their_operations(function: SagaFunction, refuse: Refuse) -> None:
-    @settings(max_examples=60, deadline=None, database=None)
+    @settings(max_examples=60, database=None)
     @given(st.text("AB", max_size=2 * OPERATIONS_MAX))
     def holds(schedule: str) -> None:
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:

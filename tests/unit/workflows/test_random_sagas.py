@@ -162,7 +162,7 @@ async def check_at_rest(service: MemoryService, remote: Remote) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, database=None)
+@settings(max_examples=150, database=None)
 @given(stages(WELL + BADLY), stages(WELL), misfortunes)
 def test_a_saga_at_rest_is_done_as_a_whole_or_undone_once(
     before: list[Stage], after: list[Stage], bad: Misfortunes
