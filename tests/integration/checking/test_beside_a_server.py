@@ -75,7 +75,7 @@ def check(url: str, **settings: str) -> subprocess.CompletedProcess[str]:
 
 def test_it_finds_nothing_wrong_and_writes_nothing(database: Database, reader_url: str) -> None:
     look = Look(database)
-    with serving(database) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         with working(http, look):
             executors = look.executors()
 
@@ -94,7 +94,7 @@ def test_it_names_the_sagas_under_way_that_a_changed_definition_does_not_fit(
     database: Database, reader_url: str, tmp_path: Path
 ) -> None:
     look = Look(database)
-    with serving(database) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         with working(http, look):
             checked = check(reader_url, **environment_of(orders_begin_with_an_account, tmp_path))
 
