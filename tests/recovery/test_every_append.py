@@ -31,7 +31,8 @@ from tests.recovery.shop import (
     saga_of,
 )
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+# The first test waits for all series: dozens of servers, one after the other.
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(900)]
 
 Ending = Literal["completed", "compensated"]
 History = dict[str, list[tuple[str, Any]]]
