@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from app.cli import audit, check, demo, events, operations, read_models, sagas, serve, verify, why
+from app.cli import audit, bulk, check, demo, events, operations, read_models, sagas, serve, verify, why
 from app.cli.errors import CliError
 from app.cli.projections import projections
 
@@ -63,7 +63,7 @@ app.command(rich_help_panel=OPERATE)(operations.retry)
 app.command(rich_help_panel=OPERATE)(operations.resume)
 app.command(rich_help_panel=OPERATE)(operations.skip)
 app.command(rich_help_panel=OPERATE)(operations.abandon)
-app.command(rich_help_panel=OPERATE)(operations.bulk)
+app.command(rich_help_panel=OPERATE)(bulk.bulk)
 app.add_typer(projections, name="projections", rich_help_panel=OPERATE)
 
 
