@@ -1,6 +1,6 @@
 """The composition root: the only place that knows the concrete classes. Builds everything, closes in reverse.
 
-database -> migrations -> pools -> store -> lease -> DBOS -> supervisor, reconciler, sealer, followers
+database -> migrations -> pools -> store -> lease -> DBOS -> followers of the log, what looks after runs
 """
 
 import asyncio
@@ -17,8 +17,9 @@ import httpx
 import structlog
 
 from app.database import DatabaseUnusable, DatabaseUrls, migrate, open_database
-from app.executors import Lease, Reconciler, Supervisor
+from app.executors import Lease, Reconciler, Retention, Supervisor
 from app.executors import reconciler as reconciling
+from app.executors import retention as retaining
 from app.executors import supervisor as supervising
 from app.executors.periodic import periodically
 from app.positions import Position
@@ -114,6 +115,7 @@ class Runtime:
     runs: DbosRuns
     supervisor: Supervisor
     reconciler: Reconciler
+    retention: Retention
     past: Past
     sealer: Sealer
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -250,6 +252,7 @@ async def _build(
         runs=runs,
         supervisor=Supervisor(pool, lease, runs, engine),
         reconciler=Reconciler(sagas, runs, engine),
+        retention=Retention(pool, sagas, timedelta(hours=settings.dbos_rows_kept_hours)),
         past=Past(store, handler),
         sealer=Sealer(pool, settings.seal_seconds),
         stopping=stopping,
@@ -322,6 +325,7 @@ async def _start(stack: AsyncExitStack, runtime: Runtime) -> None:
         periodically("orphans", supervising.ORPHAN_SCAN_SECONDS, supervisor.resume_orphans),
         periodically("strays", supervising.ORPHAN_SCAN_SECONDS, supervisor.resume_strays),
         periodically("reconciler", reconciling.SCAN_SECONDS, runtime.reconciler.scan),
+        periodically("retention", retaining.SCAN_SECONDS, runtime.retention.scan),
         periodically("stale snapshots", SNAPSHOTS_SCAN_SECONDS, runtime.discard_stale_snapshots),
     ):
         runtime.looking_after.append(_in_background(stack, work))
