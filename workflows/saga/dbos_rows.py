@@ -22,7 +22,7 @@ class EndedRun:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in the list of rows, which is in the order of their time: behind `passed` ones of `since_ms`."""
+    """A place in the list of rows, in the order of their time: behind `passed` ones of `since_ms`."""
 
     since_ms: int = 0
     passed: int = 0
