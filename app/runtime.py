@@ -22,7 +22,7 @@ from app.executors import reconciler as reconciling
 from app.executors import retention as retaining
 from app.executors import supervisor as supervising
 from app.executors.periodic import periodically
-from app.positions import Position
+from app.positions import History, Position
 from app.readmodels.projections import projections_of, tables_file
 from app.readmodels.sagas import SagaList
 from app.settings import Settings
@@ -111,6 +111,7 @@ class Runtime:
     side_runners: SideRunners
     rebuilds: Rebuilds
     commits: Commits
+    history: History
     lease: Lease
     runs: DbosRuns
     supervisor: Supervisor
@@ -151,9 +152,14 @@ class Runtime:
         fingerprints = {shape.fingerprint for shape in shapes}
         await self.store.snapshots.discard_stale(fingerprints, SNAPSHOTS_STALE_AFTER)
 
+    @property
+    def timeline(self) -> int:
+        """That of the tokens that clients take away."""
+        return self.history.timeline(self.lease.timeline)
+
     def token(self, position: int) -> str:
         """The position as clients take it away."""
-        return str(Position(position, self.lease.timeline))
+        return str(Position(position, self.timeline))
 
     @property
     def standings(self) -> Standings:
@@ -248,6 +254,7 @@ async def _build(
         side_runners=SideRunners(pool, store, by_name),
         rebuilds=await _rebuilds(pool, store, urls, by_name),
         commits=commits,
+        history=await History.of(pool),
         lease=lease,
         runs=runs,
         supervisor=Supervisor(pool, lease, runs, engine),
