@@ -6,13 +6,13 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.api.positions import position_of
-from app.api.requests import Actor, JsonObject, RuntimeOf, validated
+from app.api.requests import Actor, JsonObject, Reason, RuntimeOf, validated
 from app.api.wire import problems
 from app.bulk import SAGAS_MAX, Action, BulkAction, BulkAnswer, act_on_all, deciding
 from app.json_response import JsonResponse
 from app.problems import FieldError, InvalidRequest
 from app.readmodels.sagas import NEWEST, SagaFilter
-from domain.values import Id, Name
+from domain.values import Id
 from workflows.saga.definition import checked_attributes
 from workflows.saga.summary import SagaStatus
 
@@ -43,7 +43,7 @@ class BulkRequest(BaseModel):
 
     action: Action
     filter: BulkFilter
-    reason: Name | None = Field(default=None, description="Kept in the journals; only a signal has none.")
+    reason: Reason | None = Field(default=None, description="Kept in the journals; only a signal has none.")
     force: bool = Field(default=False, description="Of compensate: also what something blocks.")
     signal: Id | None = Field(default=None, description="Of signal: its name.")
     id: Id | None = Field(

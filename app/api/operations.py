@@ -12,6 +12,7 @@ from app.api.requests import (
     ExpectedVersion,
     JsonObject,
     Key,
+    Reason,
     RuntimeOf,
     SagaId,
     in_time,
@@ -21,7 +22,7 @@ from app.api.wire import problems, saga_response
 from app.json_response import JsonResponse
 from app.problems import FieldError, InvalidRequest
 from app.runtime import Runtime
-from domain.values import Id, Name
+from domain.values import Id
 from workflows.saga import SagaView
 from workflows.saga.errors import SagaMoved
 from workflows.saga.preview import PreviewView, preview
@@ -36,7 +37,7 @@ class ReasonRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: Name = Field(examples=["the carrier is back"])
+    reason: Reason = Field(examples=["the carrier is back"])
 
 
 class SkipRequest(ReasonRequest):
@@ -50,7 +51,7 @@ class CompensateRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: Name | None = Field(default=None, examples=["the customer called"])
+    reason: Reason | None = Field(default=None, examples=["the customer called"])
     to_step: StepNumber | None = Field(default=None, description="Only the steps after this one.")
     force: bool = Field(default=False, description="Also when something blocks it; what stays is listed.")
     preview: bool = Field(default=False, description="Change nothing; say what would be done.")

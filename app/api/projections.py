@@ -13,6 +13,7 @@ from app.api.requests import (
     CorrelationOf,
     JsonObject,
     Key,
+    Reason,
     RuntimeOf,
     in_time,
     validated,
@@ -21,7 +22,6 @@ from app.api.wire import problems
 from app.json_response import JsonResponse
 from app.positions import POSITION_MAX
 from app.runtime import Runtime
-from domain.values import Name
 from eventstore.decisions import Author
 from eventstore.differences import Difference, diff
 from eventstore.errors import FollowerConflict
@@ -51,7 +51,7 @@ class DecisionRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: Name = Field(examples=["the code is mended"])
+    reason: Reason = Field(examples=["the code is mended"])
 
 
 class RetryRequest(DecisionRequest):

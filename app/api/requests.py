@@ -8,11 +8,12 @@ from typing import Annotated, Any, Final, TypeVar
 
 import orjson
 from fastapi import Depends, Header, Path, Query, Request
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, StringConstraints, ValidationError
 
 from app.ids import ID_LENGTH_MAX, ID_PATTERN
 from app.problems import FieldError, InvalidRequest, UnsupportedMediaType
 from app.runtime import Runtime
+from domain.values import Name
 from eventstore.validation import MAX_VERSION
 
 M = TypeVar("M", bound=BaseModel)
@@ -53,6 +54,9 @@ Actor = Annotated[
     Header(alias="X-Actor", pattern=r"^[\x20-\x7e]+$", max_length=120, description="Who asks."),
 ]
 """Who asks; `anonymous` when nobody says."""
+
+Reason = Annotated[Name, StringConstraints(strip_whitespace=True)]
+"""Why: a line that is not blank."""
 
 IdempotencyKey = Annotated[
     str | None,

@@ -11,6 +11,7 @@ from app.cli import (
     archive,
     audit,
     backup,
+    bulk,
     check,
     demo,
     events,
@@ -79,7 +80,7 @@ app.command(rich_help_panel=OPERATE)(operations.retry)
 app.command(rich_help_panel=OPERATE)(operations.resume)
 app.command(rich_help_panel=OPERATE)(operations.skip)
 app.command(rich_help_panel=OPERATE)(operations.abandon)
-app.command(rich_help_panel=OPERATE)(operations.bulk)
+app.command(rich_help_panel=OPERATE)(bulk.bulk)
 app.add_typer(projections, name="projections", rich_help_panel=OPERATE)
 
 

@@ -1,14 +1,13 @@
-"""saga signal, compensate, retry, resume, skip, abandon, bulk."""
+"""saga signal, compensate, retry, resume, skip, abandon."""
 
 import asyncio
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from app.cli.client import Json, SagaClient
-from app.cli.errors import CliError
-from app.cli.inputs import attributes_of, read_input
-from app.cli.output import console, outcome_table, preview_lines, print_json, print_json_line, saga_lines
+from app.cli.inputs import read_input
+from app.cli.output import console, preview_lines, print_json, saga_lines
 from app.cli.sagas import AsJson, SagaId
 
 Reason = Annotated[str, typer.Option("--reason", help="Kept in the saga's journal.", show_default=False)]
@@ -16,7 +15,6 @@ IfVersion = Annotated[
     int | None,
     typer.Option("--if-version", help="Only if its journal is still at this version.", show_default=False),
 ]
-ACTIONS: Final = ("compensate", "retry", "resume", "skip", "abandon")
 
 
 def signal(
@@ -86,51 +84,6 @@ def skip(
 def abandon(saga_id: SagaId, reason: Reason, if_version: IfVersion = None, as_json: AsJson = False) -> None:
     """End a saga as it is: nothing more is done, nothing is undone."""
     _operate(saga_id, "abandon", {"reason": reason}, if_version, as_json)
-
-
-def bulk(
-    action: Annotated[str, typer.Argument(help=", ".join(ACTIONS), show_default=False)],
-    reason: Reason,
-    status: Annotated[str | None, typer.Option(help="Those that are stuck, waiting, completed …")] = None,
-    name: Annotated[str | None, typer.Option(help="Those of this kind.")] = None,
-    attribute: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Those that have it; again for more.")
-    ] = None,
-    ids: Annotated[list[str] | None, typer.Option("--id", help="This one; again for more.")] = None,
-    yes: Annotated[bool, typer.Option("--yes/--dry-run", help="Do it, or show what it would do.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Act on many sagas, one after the other. Without --yes nothing is done: it shows what would be.
-
-    With --json a line for each of the server's answers, which have at most 500 sagas each.
-    """
-    if action not in ACTIONS:
-        raise typer.BadParameter(f"must be one of {', '.join(ACTIONS)}", param_hint="ACTION")
-    wanted = {"status": status, "name": name, "attributes": attributes_of(attribute or []), "ids": ids}
-    document = {
-        "action": action,
-        "filter": {field: value for field, value in wanted.items() if value},
-        "reason": reason,
-        "dry_run": not yes,
-    }
-    asyncio.run(_bulk(document, as_json))
-
-
-async def _bulk(document: Json, as_json: bool) -> None:
-    async with SagaClient.connect() as client:
-        while True:
-            answer = await client.bulk(document)
-            if as_json:
-                print_json_line(answer)
-            else:
-                console.print(outcome_table(answer["outcomes"]) if answer["outcomes"] else "no sagas")
-            if any(each["outcome"] == "unknown" for each in answer["outcomes"]):
-                raise CliError("the database did not answer in time; what was done is listed, run it again")
-            if answer["next"] is None:
-                break
-            document["after"] = answer["next"]
-    if document["dry_run"] and not as_json:
-        console.print("nothing was done; do it with --yes", style="dim")
 
 
 def _operate(saga_id: str, path: str, document: Json, if_version: int | None, as_json: bool) -> None:

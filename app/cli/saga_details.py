@@ -57,4 +57,9 @@ def _undoing(saga: Json) -> Iterator[str]:
         by_force = ", by force" if requested["force"] else ""
         yield f"asked to be undone{how_far}{by_force} by {requested['actor']}: {requested['reason']}"
     if left := saga["left"]:
-        yield "left as it is: " + ", ".join(f"{step['name']} (step {step['step']})" for step in left)
+        yield "left as it is: " + ", ".join(_named(step) for step in left)
+
+
+def _named(step: Json) -> str:
+    """What was done before a saga began anew has no step any more."""
+    return f"{step['name']} (step {step['step']})" if step["step"] else str(step["name"])

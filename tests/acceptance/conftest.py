@@ -34,7 +34,7 @@ def http(server: ServerProcess) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="session")
 def _shop_is_open(server: ServerProcess) -> None:
     """The account that all orders pay to."""
-    with httpx.Client(base_url=server.url) as client:
+    with httpx.Client(base_url=server.url, timeout=60) as client:
         client.post("/aggregates/account/shop/open-account", json={"currency": "USD"}).raise_for_status()
 
 

@@ -298,7 +298,7 @@ def test_repeated_headers_are_no_error_of_the_server(http: httpx.Client) -> None
     assert answer.json()["saga_id"] == keys[0][1]
 
 
-@pytest.mark.parametrize("reason", ["", "x" * 201, "a\0b", 5, None])
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 201, "a\0b", 5, None])
 def test_a_reason_is_a_line_of_text(http: httpx.Client, reason: object) -> None:
     answer = http.post("/sagas/any/compensate", json={"reason": reason})
 

@@ -39,7 +39,10 @@ def get(http: httpx.Client, path: str) -> Json:
 
 
 def test_version_1_is_read_over_http_and_starts_its_saga(database: Database) -> None:
-    with serving(database.url, database.owner_url) as server, httpx.Client(base_url=server.url) as http:
+    with (
+        serving(database.url, database.owner_url) as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
         store(database, "stock-tea", 0, *VERSION_1)
 
         stock = get(http, "/aggregates/stock/tea")
@@ -68,7 +71,10 @@ def test_a_version_newer_than_the_code_is_refused_and_found_by_the_check(databas
     store(database, "stock-tea", 0, *VERSION_1)
     store(database, "stock-cup", 0, NEWER)
 
-    with serving(database.url, database.owner_url) as server, httpx.Client(base_url=server.url) as http:
+    with (
+        serving(database.url, database.owner_url) as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
         answer = http.get("/aggregates/stock/cup")
         assert (answer.status_code, answer.json()["code"]) == (503, "unknown-schema")
         assert answer.json()["detail"] == (

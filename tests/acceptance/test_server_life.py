@@ -165,7 +165,10 @@ def test_while_the_database_is_away_clients_are_told_to_try_again(private_server
 
 def test_a_store_that_would_lose_events_is_not_served(database: Database) -> None:
     """As after a restore without sequences: new events would hide behind positions that are taken."""
-    with serving(database.url, database.owner_url) as server, httpx.Client(base_url=server.url) as http:
+    with (
+        serving(database.url, database.owner_url) as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
         account_with(http, 100)
     with psycopg.connect(database.admin_url) as connection:
         connection.execute("select setval('eventstore.position_seq', 1)")

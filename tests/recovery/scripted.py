@@ -132,8 +132,13 @@ def go(http: httpx.Client, saga_id: str, **body: Any) -> httpx.Response:
 
 
 def await_status(http: httpx.Client, saga_id: str, *statuses: str) -> Json:
-    """The saga, once it is so."""
-    until(lambda: saga(http, saga_id)["status"] in statuses)
+    """The saga, once it is so. A child may not have been started yet."""
+
+    def is_so() -> bool:
+        answer = http.get(f"/sagas/{saga_id}")
+        return answer.status_code != 404 and answer.raise_for_status().json()["status"] in statuses
+
+    until(is_so)
     return saga(http, saga_id)
 
 

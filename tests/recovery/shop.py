@@ -60,7 +60,7 @@ def saga(http: httpx.Client, saga_id: str) -> Json:
     return found
 
 
-def await_end(http: httpx.Client, *saga_ids: str, seconds: float = 40) -> None:
+def await_end(http: httpx.Client, *saga_ids: str, seconds: float = 120) -> None:
     """Wait until each of the sagas has ended."""
     until(lambda: all(saga(http, saga_id)["ended_at"] for saga_id in saga_ids), seconds)
 

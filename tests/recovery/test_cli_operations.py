@@ -197,6 +197,32 @@ def test_many_are_seen_and_then_acted_on(scripts: httpx.Client, terminal: Termin
     assert "no sagas" in terminal.shown("bulk", "retry", "--attribute", "group=none", "--reason", "x")
 
 
+def test_a_saga_that_was_named_and_not_found_is_said(terminal: Terminal) -> None:
+    outcome = terminal.run("bulk", "retry", "--reason", "x", "--id", "nobody")
+
+    assert outcome.returncode == 1
+    assert outcome.stderr == "saga: no such saga, or not one that the filter means: nobody\n"
+
+
+def test_many_get_a_signal(scripts: httpx.Client, terminal: Terminal) -> None:
+    names = {"told-1", "told-2"}
+    for name in names:
+        run_script(scripts, name, deposit(name), wait(), group="told")
+        await_status(scripts, name, "waiting")
+    given = ("--signal", "go", "--signal-id", "t1", "--data", '{"amount": 7}')
+    wanted = ("bulk", "signal", *given, "--attribute", "group=told")
+    until(lambda: len(terminal.document(*wanted)["outcomes"]) == len(names))
+
+    told = [terminal.document(*wanted, "--yes") for _ in range(2)]
+
+    assert {(each["saga_id"], each["outcome"]) for each in told[0]["outcomes"]} == {
+        (name, "acted") for name in names
+    }
+    assert {each["outcome"] for each in told[1]["outcomes"]} <= {"nothing-to-do"}
+    for name in names:
+        await_status(scripts, name, "completed")
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
@@ -209,6 +235,7 @@ def test_many_are_seen_and_then_acted_on(scripts: httpx.Client, terminal: Termin
         (("list", "--attribute", "order"), "an attribute is NAME=VALUE, not order"),
         (("list", "--attribute", "a b=c"), "attribute: an attribute has 1 to 60 characters"),
         (("bulk", "retry", "--reason", "x"), "filter: must say which sagas (invalid)"),
+        (("bulk", "retry", "--reason", "x", "--force", "--id", "x"), "force: retry takes none (invalid)"),
     ],
 )
 def test_what_goes_wrong_is_one_line(terminal: Terminal, arguments: tuple[str, ...], error: str) -> None:
@@ -223,6 +250,7 @@ def test_what_goes_wrong_is_one_line(terminal: Terminal, arguments: tuple[str, .
         ("compensate", "x"),
         ("bulk", "explode", "--reason", "x"),
         ("bulk", "retry", "--status", "stuck"),
+        ("bulk", "signal", "--signal", "go", "--status", "waiting"),
         ("abandon", "x", "--reason", "x", "--if-version", "y"),
     ],
 )

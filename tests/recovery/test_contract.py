@@ -181,7 +181,7 @@ def test_a_worker_killed_while_it_compensates_goes_on_without_doing_anything_twi
     faults = (serve_scripted, ShortCalls())
     carrier.behave(mode="slow", operation="cancel", delay_ms=60_000)
     with serving(database, *faults, SAGA_CARRIER_URL=carrier.url) as server:
-        with httpx.Client(base_url=server.url) as http:
+        with httpx.Client(base_url=server.url, timeout=60) as http:
             run_script(http, "killed", deposit("k-a"), book("killed"), deposit("k-c"), NO_ACCOUNT)
         until(lambda: [row["status"] for row in carrier.look.bookings("killed")] == ["cancelled"])
         assert look.journal("killed", "CompensationAttempted")
@@ -190,7 +190,7 @@ def test_a_worker_killed_while_it_compensates_goes_on_without_doing_anything_twi
 
     with (
         serving(database, *faults, SAGA_CARRIER_URL=carrier.url) as server,
-        httpx.Client(base_url=server.url) as http,
+        httpx.Client(base_url=server.url, timeout=60) as http,
     ):
         await_end(http, "killed")
         assert saga(http, "killed")["status"] == "compensated"
@@ -204,12 +204,12 @@ def test_a_worker_killed_while_it_compensates_goes_on_without_doing_anything_twi
 
 def test_a_saga_that_waits_survives_a_kill_and_goes_on_when_the_signal_comes(database: Database) -> None:
     look = Look(database)
-    with serving(database, serve_scripted) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database, serve_scripted) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         run_script(http, "asleep", deposit("w-a"), wait(), deposit("w-b"))
         await_status(http, "asleep", "waiting")
         server.kill()
 
-    with serving(database, serve_scripted) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database, serve_scripted) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         waiting = saga(http, "asleep")
         assert (waiting["status"], waiting["waits_for"]["signals"]) == ("waiting", ["go"])
         assert look.runs("PENDING", "ENQUEUED", "DELAYED") == []

@@ -31,7 +31,8 @@ from tests.recovery.shop import (
     saga_of,
 )
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+# The first test waits for all series: dozens of servers, one after the other.
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(900)]
 
 Ending = Literal["completed", "compensated"]
 History = dict[str, list[tuple[str, Any]]]
@@ -60,14 +61,20 @@ class Series:
         return f"{self.ending}-{self.when}-{number:02}"
 
     def run(self) -> None:
-        with serving(self.database, ShortCalls()) as server, httpx.Client(base_url=server.url) as http:
+        with (
+            serving(self.database, ShortCalls()) as server,
+            httpx.Client(base_url=server.url, timeout=60) as http,
+        ):
             open_shop(http, takes_money=self.ending == "completed")
             place(http, order(self.order_id(UNDISTURBED)))
             await_end(http, saga_of(self.order_id(UNDISTURBED)))
             server.stop()
         for number in range(1, APPENDS[self.ending] + 1):
             self._kill_at(number)
-        with serving(self.database, ShortCalls()) as server, httpx.Client(base_url=server.url) as http:
+        with (
+            serving(self.database, ShortCalls()) as server,
+            httpx.Client(base_url=server.url, timeout=60) as http,
+        ):
             place(http, order(self.order_id(APPENDS[self.ending])))
             await_end(http, saga_of(self.order_id(APPENDS[self.ending])))
             assert {saga(http, saga_of(order_id))["status"] for order_id in self.order_ids} == {self.ending}
@@ -76,7 +83,10 @@ class Series:
     def _kill_at(self, number: int) -> None:
         order_id = self.order_id(number)
         doom = DieAtAppend(saga_of(order_id), number, self.when)
-        with serving(self.database, doom, ShortCalls()) as server, httpx.Client(base_url=server.url) as http:
+        with (
+            serving(self.database, doom, ShortCalls()) as server,
+            httpx.Client(base_url=server.url, timeout=60) as http,
+        ):
             place(http, order(self.order_id(number - 1)))  # its client may have got no answer
             await_end(http, saga_of(self.order_id(number - 1)))
             with suppress(httpx.TransportError):

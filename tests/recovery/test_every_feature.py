@@ -58,7 +58,7 @@ class Series:
         return f"{self.ending}-{number:02}"
 
     def run(self) -> None:
-        with self._serving() as server, httpx.Client(base_url=server.url) as http:
+        with self._serving() as server, httpx.Client(base_url=server.url, timeout=60) as http:
             open_shop(http)
             self._start(http, UNDISTURBED)
             self._finish(http, server, UNDISTURBED)
@@ -70,7 +70,7 @@ class Series:
 
     def _kill_at(self, number: int) -> bool:
         """False when the saga came to its end: there is no append of that number."""
-        with self._serving(number) as server, httpx.Client(base_url=server.url) as http:
+        with self._serving(number) as server, httpx.Client(base_url=server.url, timeout=60) as http:
             for before in self.killed[-1:]:
                 self._start(http, before)  # its client may have got no answer
                 self._finish(http, server, before)
@@ -191,7 +191,10 @@ def test_the_books_balance(all_series: AllSeries, ending: Ending) -> None:
     series = all_series[ending][0]
     kept = len(series.killed) + 2 if ending == "completed" else 0  # and the undisturbed, and the last one
 
-    with serving(series.database, serve_more_sagas) as server, httpx.Client(base_url=server.url) as http:
+    with (
+        serving(series.database, serve_more_sagas) as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
         tea, cup = state(http, "stock", "tea"), state(http, "stock", "cup")
 
     assert Look(series.database).steps_done_twice() == []

@@ -73,8 +73,8 @@ def test_answers_that_do_not_come_cost_the_other_orders_nothing_and_count_as_no_
 ) -> None:
     """Their runs are cut, handed over, and go on at once."""
     look = Look(database)
-    faults = ShortCalls(seconds=8), short_patience
-    with serving(database, *faults) as server, httpx.Client(base_url=server.url) as http:
+    faults = ShortCalls(seconds=20), short_patience
+    with serving(database, *faults) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         open_shop(http)
         behave(http, mode="slow", delay_ms=NEVER_MS, times=HELD)
         held = [place(http, order(f"held-{number}")) for number in range(HELD)]

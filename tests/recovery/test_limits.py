@@ -53,7 +53,7 @@ def test_no_more_runs_are_under_way_than_allowed_in_all_servers_together(databas
     with (
         serving(database, serve_more_sagas) as server,
         serving(database, serve_more_sagas),
-        httpx.Client(base_url=server.url) as http,
+        httpx.Client(base_url=server.url, timeout=60) as http,
     ):
         behave(http, mode="slow", delay_ms=150)
         await_end(http, *start(http, "booking-two-at-a-time", *"abcdefgh"))
@@ -67,7 +67,7 @@ def test_runs_begin_no_more_often_than_allowed(database: Database) -> None:
     with (
         serving(database, serve_more_sagas) as server,
         serving(database, serve_more_sagas),
-        httpx.Client(base_url=server.url) as http,
+        httpx.Client(base_url=server.url, timeout=60) as http,
     ):
         await_end(http, *start(http, "booking-twice-a-second", *"abcde"))
 
@@ -93,7 +93,7 @@ def test_the_smaller_number_goes_first_and_then_who_came_first(database: Databas
     saga_ids = [f"{name}-{number}" for number, name in enumerate(names)]
     with (
         serving(database, serve_more_sagas, SAGA_SLOTS="1") as server,
-        httpx.Client(base_url=server.url) as http,
+        httpx.Client(base_url=server.url, timeout=60) as http,
     ):
         await_end(http, *saga_ids)
 
@@ -106,7 +106,7 @@ def test_the_smaller_number_goes_first_and_then_who_came_first(database: Databas
 def test_a_run_that_is_woken_or_resumed_waits_in_the_same_queue(database: Database) -> None:
     """Parked, asked for by an operator, resumed after kill -9 and after a stop, and only queued."""
     look, name, faults = Look(database), "booking-one-at-a-time", (serve_more_sagas, ShortCalls())
-    with serving(database, *faults) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database, *faults) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         behave(http, mode="fail", times=1)
         start(http, name, "parked", wait_seconds=3600)
         until(lambda: saga(http, "parked")["status"] == "waiting")
@@ -122,7 +122,7 @@ def test_a_run_that_is_woken_or_resumed_waits_in_the_same_queue(database: Databa
         assert server.stop() == 0
     assert {"stopped", "queued"} <= set(look.runs("ENQUEUED"))
 
-    with serving(database, *faults) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database, *faults) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         behave(http, mode="ok")
         http.post("/sagas/parked/compensate", json={"reason": "no more patience"}).raise_for_status()
         await_end(http, "parked", "killed", "stopped", "queued")
@@ -135,13 +135,16 @@ def test_runs_in_the_queue_of_a_saga_that_has_no_limits_any_more_are_not_forgott
 ) -> None:
     look, name = Look(database), "booking-one-at-a-time"
     faults = (serve_more_sagas, ShortCalls())
-    with serving(database, *faults) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database, *faults) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         behave(http, mode="slow", delay_ms=60_000)
         start(http, name, "killed", "queued")
         until(lambda: bool(look.bookings("killed")))
         server.kill()
 
-    with serving(database, *faults, without_limits) as server, httpx.Client(base_url=server.url) as http:
+    with (
+        serving(database, *faults, without_limits) as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
         behave(http, mode="ok")
         await_end(http, "killed", "queued")
 

@@ -22,12 +22,12 @@ def start_and_fail(http: httpx.Client, wait_seconds: float) -> None:
 
 def test_it_wakes_when_it_is_due_though_its_process_was_killed(database: Database) -> None:
     look = Look(database)
-    with serving(database, serve_more_sagas) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database, serve_more_sagas) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         start_and_fail(http, wait_seconds=4)
         until(lambda: not look.runs("PENDING", "ENQUEUED"))
         assert look.runs("DELAYED") == ["patient/2"]
         server.kill()
-    with serving(database, serve_more_sagas) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database, serve_more_sagas) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         waiting = saga(http, "patient")
         assert waiting["status"] == "waiting"
         assert not look.runs("PENDING", "ENQUEUED")
@@ -45,7 +45,7 @@ def test_it_wakes_when_it_is_due_though_its_process_was_killed(database: Databas
 
 def test_an_operator_wakes_it_at_once(database: Database) -> None:
     look = Look(database)
-    with serving(database, serve_more_sagas) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database, serve_more_sagas) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         start_and_fail(http, wait_seconds=3600)
         asked = http.post("/sagas/patient/compensate", json={"reason": "no more patience"})
         assert asked.json()["status"] == "compensating"

@@ -20,7 +20,7 @@ FAULTS = (serve_more_sagas, ShortCalls())
 
 def test_a_saga_that_kills_its_process_becomes_stuck(database: Database) -> None:
     look = Look(database)
-    with serving(database, *FAULTS) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database, *FAULTS) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         open_shop(http)
         behave(http, mode="slow", delay_ms=1_000)
         sagas = [place(http, order(f"order-{number}")) for number in range(INNOCENT)]
@@ -30,7 +30,7 @@ def test_a_saga_that_kills_its_process_becomes_stuck(database: Database) -> None
 
     assert deaths_until_it_is_stuck(database) == ATTEMPTS_MAX
 
-    with serving(database, *FAULTS) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database, *FAULTS) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         await_end(http, *sagas)
         assert_books_balance(http, completed=INNOCENT)
         stuck = saga(http, "poison")

@@ -32,7 +32,10 @@ Damage = Callable[[DBOSClient, list[str]], None]
 def test_sagas_whose_runs_are_gone_get_new_ones(database: Database, damage: Damage) -> None:
     """One that is parked, one in the middle of a call, one in the queue."""
     look = Look(database)
-    with serving(database, *FAULTS, SAGA_SLOTS="1") as server, httpx.Client(base_url=server.url) as http:
+    with (
+        serving(database, *FAULTS, SAGA_SLOTS="1") as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
         open_shop(http)
         behave(http, mode="fail", times=1)
         parked = {"order_id": "parked", "wait_seconds": 2}
@@ -49,7 +52,10 @@ def test_sagas_whose_runs_are_gone_get_new_ones(database: Database, damage: Dama
             damage(dbos, runs)
         server.kill()
 
-    with serving(database, *FAULTS, EagerScans()) as server, httpx.Client(base_url=server.url) as http:
+    with (
+        serving(database, *FAULTS, EagerScans()) as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
         behave(http, mode="ok")
         await_end(http, "parked", running, queued)
         assert saga(http, "parked")["status"] == "completed"

@@ -16,7 +16,7 @@ def test_a_saga_whose_definition_is_gone_becomes_stuck_and_is_undone(database: D
     look = Look(database)
     with (
         serving(database, serve_more_sagas, ShortCalls()) as server,
-        httpx.Client(base_url=server.url) as http,
+        httpx.Client(base_url=server.url, timeout=60) as http,
     ):
         behave(http, mode="fail", times=1)
         asked = {"order_id": "old", "wait_seconds": 2}
@@ -26,7 +26,7 @@ def test_a_saga_whose_definition_is_gone_becomes_stuck_and_is_undone(database: D
         )
         server.kill()
 
-    with serving(database) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         until(lambda: saga(http, "old")["status"] == "stuck")
         assert "no saga is called 'patient-booking'" in saga(http, "old")["stuck"]["error"]
 

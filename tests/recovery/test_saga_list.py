@@ -41,13 +41,13 @@ def test_it_equals_the_journals_after_a_crash_in_the_middle_of_a_transaction(
 ) -> None:
     """Before the rows are written, or after; the checkpoint is moved, and nothing is committed."""
     orders = [order(f"order-{one}") for one in range(ORDERS)]
-    with serving(database) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         open_shop(http)
         until(lambda: has_caught_up(database))
         server.stop()
     with (
         serving(database, DieInProjection(number, when), ShortCalls()) as server,
-        httpx.Client(base_url=server.url) as http,
+        httpx.Client(base_url=server.url, timeout=60) as http,
     ):
         with suppress(httpx.TransportError):
             for asked in orders:
@@ -55,7 +55,7 @@ def test_it_equals_the_journals_after_a_crash_in_the_middle_of_a_transaction(
         assert server.exit_code() == -9
         assert not has_caught_up(database)
 
-    with serving(database) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         sagas = [place(http, asked) for asked in orders]
         await_end(http, *sagas)
         until(lambda: has_caught_up(database))

@@ -34,12 +34,12 @@ def start_in(http: httpx.Client, seconds: float, saga_id: str = "later") -> date
 
 def test_it_starts_at_its_time_though_its_server_was_killed(database: Database) -> None:
     look = Look(database)
-    with serving(database, serve_more_sagas) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database, serve_more_sagas) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         start_at = start_in(http, 4)
         assert look.runs("DELAYED") == ["later"]
         server.kill()
 
-    with serving(database, serve_more_sagas) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database, serve_more_sagas) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         before = saga(http, "later")
         assert (before["status"], datetime.fromisoformat(before["resumes_at"])) == ("queued", start_at)
         await_end(http, "later")
@@ -51,7 +51,7 @@ def test_it_starts_at_its_time_though_its_server_was_killed(database: Database) 
 def test_a_run_that_dbos_brings_early_parks_again(database: Database) -> None:
     """As a sweeper would whose clock is fast."""
     look = Look(database)
-    with serving(database, serve_more_sagas) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database, serve_more_sagas) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         start_at = start_in(http, 5)
         with dbos_of(database) as dbos:
             dbos.resume_workflow("later", queue_name="sagas")
@@ -65,7 +65,7 @@ def test_a_run_that_dbos_brings_early_parks_again(database: Database) -> None:
 
 def test_compensating_it_wakes_it_at_once(database: Database) -> None:
     look = Look(database)
-    with serving(database, serve_more_sagas) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database, serve_more_sagas) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         start_in(http, 3600)
 
         http.post("/sagas/later/compensate", json={"reason": "too late"}).raise_for_status()
@@ -81,7 +81,7 @@ def test_the_reconciler_does_not_think_it_overdue_before_it_is(database: Databas
     """Its row is lost: that is seen when it should have run, and then it is mended."""
     look = Look(database)
     faults = (serve_more_sagas, EagerScans(age_seconds=1.0))
-    with serving(database, *faults) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database, *faults) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         behave(http, mode="ok")
         start_at = start_in(http, 4)
         with dbos_of(database) as dbos:

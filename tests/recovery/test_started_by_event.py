@@ -50,7 +50,7 @@ def status(http: httpx.Client, saga_id: str) -> str:
 
 def test_a_process_killed_before_the_checkpoint_moved_starts_no_second_saga(database: Database) -> None:
     with serving(database, DieWhenAnEventHasStarted("replenish-stock")) as server:
-        with httpx.Client(base_url=server.url) as http:
+        with httpx.Client(base_url=server.url, timeout=60) as http:
             open_shop(http)
             run_low(http, "tea")
             ordered = place(http, order("o1"))
@@ -58,7 +58,7 @@ def test_a_process_killed_before_the_checkpoint_moved_starts_no_second_saga(data
     assert len(journals_of(database, "replenish-stock")) == 1
     assert Look(database).value(BEHIND) is True
 
-    with serving(database) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         until(lambda: Look(database).value(BEHIND) is False)
         (saga_id,) = journals_of(database, "replenish-stock")
         until(lambda: status(http, saga_id) == "waiting")
@@ -84,7 +84,7 @@ def test_two_servers_start_one_saga_for_each_event(database: Database) -> None:
 
 
 def test_a_poison_event_is_seen_and_nothing_else_stands_still(database: Database) -> None:
-    with serving(database) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         open_shop(http)
         append(database, "stock-broken", NewEvent("StockRanLow", {"sku": "broken"}))
 

@@ -32,7 +32,7 @@ def test_calls_that_do_not_end_are_cut_and_made_again_by_the_next_server(
     look, calls, orders = Look(database), ShortCalls(seconds=7), 10
     with (
         serving(database, calls, short_patience, SAGA_CARRIER_URL=carrier.url) as server,
-        httpx.Client(base_url=server.url) as http,
+        httpx.Client(base_url=server.url, timeout=60) as http,
     ):
         open_shop(http)
         carrier.behave(mode="slow", delay_ms=NEVER_MS)
@@ -48,7 +48,7 @@ def test_calls_that_do_not_end_are_cut_and_made_again_by_the_next_server(
     carrier.behave(mode="ok")
     with (
         serving(database, calls, SAGA_CARRIER_URL=carrier.url) as server,
-        httpx.Client(base_url=server.url) as http,
+        httpx.Client(base_url=server.url, timeout=60) as http,
     ):
         await_end(http, *sagas)
         assert_books_balance(http, completed=orders)
@@ -58,7 +58,10 @@ def test_calls_that_do_not_end_are_cut_and_made_again_by_the_next_server(
 def test_runs_that_wait_in_the_queue_are_left_there(database: Database) -> None:
     """A server that is about to end takes nothing more that it would have to give up at once."""
     look, orders, slots = Look(database), 40, 2
-    with serving(database, SAGA_SLOTS=str(slots)) as server, httpx.Client(base_url=server.url) as http:
+    with (
+        serving(database, SAGA_SLOTS=str(slots)) as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
         open_shop(http)
         behave(http, mode="slow", delay_ms=500)
         sagas = [place(http, order(f"order-{number}")) for number in range(orders)]
@@ -68,6 +71,6 @@ def test_runs_that_wait_in_the_queue_are_left_there(database: Database) -> None:
     assert len(look.runs("PENDING")) <= slots
     assert len(waiting) > orders / 2
 
-    with serving(database) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         await_end(http, *sagas)
         assert_books_balance(http, completed=orders)

@@ -60,7 +60,10 @@ def take_runs(dbos: DBOSClient, saga_id: str, *numbers: int) -> None:
 
 def test_the_others_get_new_runs(database: Database) -> None:
     look = Look(database)
-    with serving(database, ShortCalls(), SAGA_SLOTS="1") as server, httpx.Client(base_url=server.url) as http:
+    with (
+        serving(database, ShortCalls(), SAGA_SLOTS="1") as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
         open_shop(http)
         behave(http, mode="slow", delay_ms=60_000)
         sagas = [place(http, order(order_id)) for order_id in (UNREADABLE, TAKEN, INNOCENT)]
@@ -73,7 +76,10 @@ def test_the_others_get_new_runs(database: Database) -> None:
     append_unknown_entry(database, unreadable)
     missing = list_without_journal(database, like=unreadable)
 
-    with serving(database, ShortCalls(), EagerScans()) as server, httpx.Client(base_url=server.url) as http:
+    with (
+        serving(database, ShortCalls(), EagerScans()) as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
         # The list of sagas cannot take in the entry either: no reason to take the server out of service.
         until(lambda: set(http.get("/health/ready").json()["lagging"]) == {"sagas"})
         behave(http, mode="ok")
@@ -89,7 +95,7 @@ def test_the_others_get_new_runs(database: Database) -> None:
 def test_readiness_says_that_the_lease_is_lost_while_it_is(database: Database) -> None:
     with (
         serving(database) as server,
-        httpx.Client(base_url=server.url) as http,
+        httpx.Client(base_url=server.url, timeout=60) as http,
         psycopg.connect(database.admin_url, autocommit=True) as admin,
     ):
         assert http.get("/health/ready").json()["checks"]["lease"] == "ok"

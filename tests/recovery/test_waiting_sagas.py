@@ -34,13 +34,13 @@ NEVER = "3600"
 
 def test_a_saga_whose_signal_has_come_and_whose_run_is_lost_is_woken(database: Database) -> None:
     look = Look(database)
-    with serving(database, serve_scripted) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database, serve_scripted) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         run_script(http, "lost", wait())
         await_status(http, "lost", "waiting")
         server.kill()
     with (
         serving(database, serve_scripted, SAGA_POLLING_INTERVAL_SECONDS=NEVER) as server,
-        httpx.Client(base_url=server.url) as http,
+        httpx.Client(base_url=server.url, timeout=60) as http,
     ):
         go(http, "lost").raise_for_status()
         assert look.runs("ENQUEUED") == ["lost/2"]
@@ -48,7 +48,10 @@ def test_a_saga_whose_signal_has_come_and_whose_run_is_lost_is_woken(database: D
             dbos.delete_workflow("lost/2")
         server.kill()
 
-    with serving(database, serve_scripted, EagerScans()) as server, httpx.Client(base_url=server.url) as http:
+    with (
+        serving(database, serve_scripted, EagerScans()) as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
         assert await_status(http, "lost", "completed")["result"] == {"heard": ["go"]}
     [named] = look.journal("lost", "RunNamed")
     assert named["data"] == {"run": 3, "reason": "no active run in DBOS"}
@@ -56,7 +59,10 @@ def test_a_saga_whose_signal_has_come_and_whose_run_is_lost_is_woken(database: D
 
 def test_a_saga_whose_deadline_has_passed_and_whose_timer_is_lost_is_woken(database: Database) -> None:
     look = Look(database)
-    with serving(database, serve_scripted, EagerScans()) as server, httpx.Client(base_url=server.url) as http:
+    with (
+        serving(database, serve_scripted, EagerScans()) as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
         run_script(http, "patient", wait(seconds=4))
         run_script(http, "more-patient", wait(seconds=3600))
         await_status(http, "patient", "waiting")
@@ -92,7 +98,7 @@ async def test_ten_thousand_that_wait_cost_a_restart_nothing(database: Database)
     entries = count_of_events(look)
 
     began = time.monotonic()
-    with serving(database, *faults) as server, httpx.Client(base_url=server.url) as http:
+    with serving(database, *faults) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         ready_seconds = time.monotonic() - began
         loaded = cost_of(server, look)
 

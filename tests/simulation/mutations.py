@@ -159,7 +159,7 @@ def a_run_that_is_not_named_goes_on(patch: Patch) -> None:
 
 def a_snapshot_forgets_the_signals_that_were_taken(patch: Patch) -> None:
     dump = Shape.dump
-    patch.setattr(Shape, "dump", lambda self, state: dump(self, replace(state, signal_data={})))
+    patch.setattr(Shape, "dump", lambda self, state: dump(self, replace(state, signal_digests={})))
 
 
 def a_snapshot_says_more_than_it_holds(patch: Patch) -> None:

@@ -112,8 +112,7 @@ async def _append_start(
 async def _was_started_by(execution: Execution, child: str) -> bool:
     """Whether this saga has started the one that has the id."""
     request = execution.store.read_stream(journal.journal_stream(child), limit=1)
-    own = str(execution.state.request_id)
-    return any([event.metadata.get("causation_id") == own async for event in request])
+    return any([event.metadata.get("saga_id") == execution.state.saga_id async for event in request])
 
 
 async def _refuse(execution: Execution, step: str, child: str, request: ChildRequest, scope: Scope) -> None:

@@ -211,13 +211,14 @@ class Saga:
         """End a long history: the function begins again with this input, as the same saga.
 
         What was done before is final. So no step that could still be undone may be left: pass the pivot
-        first, or say NOTHING (SagaMisuse).
+        first, or say NOTHING (SagaMisuse). A step whose failure the function got over is undone first.
         """
         execution = self._execution
         if execution.open:
             raise SagaMisuse("continue_as() inside a gather: every step asked for before must have ended")
-        if not execution.pivoted and (plan := execution.state.plan()):
-            raise SagaMisuse(f"continue_as() drops the compensation of {plan[0].name}: pass the pivot first")
+        dropped = [step.name for step in execution.state.plan() if step.status == "succeeded"]
+        if dropped and not execution.pivoted:
+            raise SagaMisuse(f"continue_as() drops the compensation of {dropped[0]}: pass the pivot first")
         raise self._leaving(ContinuedAs(saga_input))
 
     def tag(self, **attributes: str) -> None:

@@ -18,7 +18,7 @@ from workflows.saga.errors import (
     SignalTooLarge,
     TooManySignals,
 )
-from workflows.saga.state import SIGNAL_TIMES_KEPT, SagaState
+from workflows.saga.state import SIGNAL_TIMES_KEPT, SagaState, signal_digest
 from workflows.saga.step_state import step_order
 
 SIGNALS_WAITING_MAX: Final = 1_000
@@ -141,8 +141,8 @@ def signal(
 
     Raises NotPossible for a saga that receives no more, SignalConflict, TooManySignals, SignalTooLarge.
     """
-    if (known := state.signal_data.get(signal_id)) is not None:
-        if known != (name, data):
+    if (known := state.signal_digests.get(signal_id)) is not None:
+        if known != signal_digest(name, data):
             raise SignalConflict(f"the id {signal_id!r} belongs to another signal")
         return None
     if state.ended or state.compensating:

@@ -77,12 +77,12 @@ class Journaled(Protocol):
     began_at_version: int
     steps: dict[str, Any]
     behind: list[Any]
-    signal_data: dict[str, Any]
+    signal_digests: dict[str, str]
     values: dict[str, Any]
 
 
 def is_due(state: Journaled, known: int) -> bool:
     """Whether the state is to be kept, when that at version `known` is. The larger it is the more seldom."""
-    size = len(state.steps) + len(state.behind) + len(state.signal_data) + len(state.values)
+    size = len(state.steps) + len(state.behind) + len(state.signal_digests) + len(state.values)
     began_anew = state.began_at_version > max(known, 1)
     return state.version - known >= max(1 if began_anew else ENTRIES_BETWEEN, size // 4)

@@ -1,7 +1,9 @@
 """The fold of a whole journal: a saga with its steps, and what follows for them."""
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -17,6 +19,8 @@ from workflows.saga.summary import SagaSummary, identity
 
 SIGNAL_TIMES_KEPT: Final = 20
 """As many of the latest arrivals are kept as the rate of signals is bounded by."""
+SIGNALS_KNOWN_MAX: Final = 10_000
+"""So many of the latest signals are known again when they are sent once more."""
 
 
 @dataclass(slots=True)
@@ -49,7 +53,7 @@ class SagaState(SagaSummary):
     behind: list[StepState] = field(default_factory=list)
     final: bool = False
     signals: list[Signal] = field(default_factory=list)
-    signal_data: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    signal_digests: dict[str, str] = field(default_factory=dict)
     signal_times: list[datetime] = field(default_factory=list)
     requested: journal.CompensationRequested | None = None
     abandoned: journal.SagaAbandoned | None = None
@@ -188,7 +192,9 @@ class SagaState(SagaSummary):
                 self.noted[index] = version
             case journal.SignalReceived(signal=name, id=signal_id, data=data):
                 self.signals.append(Signal(name, signal_id, data, at))
-                self.signal_data[signal_id] = (name, data)
+                self.signal_digests[signal_id] = signal_digest(name, data)
+                if len(self.signal_digests) > SIGNALS_KNOWN_MAX:
+                    del self.signal_digests[next(iter(self.signal_digests))]
                 self.signal_times = [*self.signal_times, at][-SIGNAL_TIMES_KEPT:]
             case journal.StepSucceeded(signal=taken) if taken is not None:
                 self.signals = [signal for signal in self.signals if signal.id != taken]
@@ -234,6 +240,11 @@ class SagaState(SagaSummary):
         self.behind += [each for each in staying if each.step in forgotten]
         self.steps = {number: each for number, each in self.steps.items() if number not in forgotten}
         self.round += 1
+
+
+def signal_digest(name: str, data: Any) -> str:
+    """What tells one signal from another: a saga that goes on for ever must not keep the data of all."""
+    return sha256(json.dumps([name, data], sort_keys=True).encode()).hexdigest()
 
 
 def _branch_of(index: str) -> tuple[int, ...]:

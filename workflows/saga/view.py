@@ -138,11 +138,12 @@ def view(state: SagaState) -> SagaView:
 
 
 def _left(state: SagaState) -> list[LeftView]:
-    """What stayed, of a saga that has ended; a completed one may have left out to undo a call that failed."""
+    """What stayed: when the saga went back before it, and, of one that has ended, what was not undone; a
+    completed one may have left out to undo a call that failed."""
     if state.abandoned is not None:
         return [LeftView(**left.model_dump()) for left in state.abandoned.left]
-    skipped = [step for step in state.in_order() if step.undo.status == "skipped"]
-    return [LeftView(step=step.step, name=step.name) for step in skipped] if state.ended else []
+    skipped = [step for step in state.in_order() if step.undo.status == "skipped" and state.ended]
+    return [LeftView(step=step.step, name=step.name) for step in [*state.behind, *skipped]]
 
 
 def _wait_view(state: SagaState) -> WaitView:

@@ -33,7 +33,7 @@ def test_the_second_pass_finds_what_depends_on_the_order_of_a_set(database: Data
     settings = environment_of(accounts_are_opened_in_any_order, tmp_path) | {"PYTHONHASHSEED": "0"}
     with (
         serving(database.url, database.owner_url, **settings) as server,
-        httpx.Client(base_url=server.url) as http,
+        httpx.Client(base_url=server.url, timeout=60) as http,
     ):
         saga = http.post("/sagas/open-accounts", json={"names": NAMES}).raise_for_status().json()["saga_id"]
         until(lambda: http.get(f"/sagas/{saga}").json()["status"] == "waiting")

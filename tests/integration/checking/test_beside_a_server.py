@@ -17,13 +17,14 @@ from app.embedded import EmbeddedPostgres
 from tests.acceptance.server import ROOT, Json, command, environment, money, until
 from tests.conftest import Database
 from tests.integration.checking.other_code import environment_of, orders_begin_with_an_account
+from tests.recovery.faults import ShortCalls
 from tests.recovery.launcher import serving
 from tests.recovery.shop import Look, behave, open_shop, order, place, saga, saga_of
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 HELD = [f"held-{number}" for number in range(3)]
-NEVER_MS = 60_000
+HELD_SECONDS = 600
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def reader_url(postgres_server: EmbeddedPostgres, database: Database) -> Iterato
 def working(http: httpx.Client, look: Look) -> Iterator[None]:
     """Some orders are held at the carrier, and one transfer after the other is done meanwhile."""
     open_shop(http)
-    behave(http, mode="slow", delay_ms=NEVER_MS)
+    behave(http, mode="slow", delay_ms=HELD_SECONDS * 1000)
     for order_id in HELD:
         place(http, order(order_id))
     until(lambda: len(look.bookings()) == len(HELD))
@@ -75,7 +76,10 @@ def check(url: str, **settings: str) -> subprocess.CompletedProcess[str]:
 
 def test_it_finds_nothing_wrong_and_writes_nothing(database: Database, reader_url: str) -> None:
     look = Look(database)
-    with serving(database) as server, httpx.Client(base_url=server.url) as http:
+    with (
+        serving(database, ShortCalls(HELD_SECONDS)) as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
         with working(http, look):
             executors = look.executors()
 
@@ -94,7 +98,10 @@ def test_it_names_the_sagas_under_way_that_a_changed_definition_does_not_fit(
     database: Database, reader_url: str, tmp_path: Path
 ) -> None:
     look = Look(database)
-    with serving(database) as server, httpx.Client(base_url=server.url) as http:
+    with (
+        serving(database, ShortCalls(HELD_SECONDS)) as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
         with working(http, look):
             checked = check(reader_url, **environment_of(orders_begin_with_an_account, tmp_path))
 

@@ -56,14 +56,16 @@ async def test_the_request_that_started_it_is_still_the_same_request() -> None:
         await service.engine.start("saga", Order(name="second"), saga_id="s1")
 
 
-async def test_a_failed_call_that_it_got_over_is_undone_before_it_begins_anew() -> None:
+@pytest.mark.parametrize("pivot", [True, False])
+async def test_a_failed_call_that_it_got_over_is_undone_before_it_begins_anew(pivot: bool) -> None:
     remote = Remote()
 
     async def gets_over_it(saga: Saga, order: Order) -> None:
         if order.name == "order":
             with contextlib.suppress(CallFailed, Rejected):
                 await send(saga)
-            saga.pivot()
+            if pivot:
+                saga.pivot()
             saga.continue_as(Order(name="second"))
 
     remote.before_send = failing(AWAY)

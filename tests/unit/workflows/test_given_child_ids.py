@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.workflows.family import SIGNALS, WHO, begun, serving, start, status, why_stuck
+from tests.unit.workflows.family import SIGNALS, WHO, begun, go, serving, start, status, why_stuck
 from tests.unit.workflows.toys import Message, Order, do
 from workflows.saga import Saga, SagaDefinition
 from workflows.saga.definition import SAGA_ID
@@ -70,6 +70,23 @@ async def test_it_is_the_same_one_wherever_the_process_dies(append: int, hook: s
     assert (await service.outcome()).result == "x:2", await why_stuck(service)
     sagas = {event.stream async for event in service.store.read_all(category="saga")}
     assert sagas == {"saga-s1", "saga-x", "saga-x:2"}
+
+
+async def test_so_it_has_when_each_round_was_begun_by_a_signal() -> None:
+    async def each_time(saga: Saga, order: Order) -> str:
+        await saga.receive("go", Message)
+        child: str = await saga.start(PART, Order(), id="x")
+        saga.pivot()
+        if order.name == "order":
+            saga.continue_as(Order(name="again"))
+        return child
+
+    service = await begun(each_time, PART)
+    for number in ("1", "2"):
+        await go(service, id=number)
+        await service.settle()
+
+    assert (await service.outcome()).result == "x:2"
 
 
 async def test_one_that_no_child_had_is_used_as_it_is_in_every_round() -> None:

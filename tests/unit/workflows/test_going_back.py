@@ -55,6 +55,15 @@ async def test_a_saga_that_went_back_before_its_pivot_can_be_undone_by_a_refusal
     assert await counts(service) == {"a": 0, "b": 0}
 
 
+async def test_what_stayed_when_the_saga_went_back_is_listed_also_when_it_has_completed() -> None:
+    service = await undone_to(step_past_the_pivot, "1", force=True)
+
+    await resume(service)
+
+    saga = (await service.outcome()).saga
+    assert (saga.status, [left.step for left in saga.left]) == ("completed", ["2"])
+
+
 async def test_what_stayed_when_the_saga_went_back_is_listed_at_its_end() -> None:
     service = await undone_to(step_past_the_pivot, "1", force=True)
     await resume(service)

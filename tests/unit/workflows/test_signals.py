@@ -10,6 +10,9 @@ from tests.unit.workflows.family import WHO, begun, go, serving, start, status, 
 from tests.unit.workflows.toys import Message, Order, Undo, do
 from workflows.saga import Saga
 from workflows.saga.errors import NotPossible, SignalConflict, UnknownSignal
+from workflows.saga.journal import SignalReceived, StepSucceeded
+from workflows.saga.shapes import journal_shape
+from workflows.saga.state import SIGNALS_KNOWN_MAX, SagaState, read_state
 from workflows.saga.testing import MemoryService
 
 DAY = timedelta(days=1)
@@ -178,3 +181,21 @@ async def test_no_time_at_all_takes_what_is_there() -> None:
     await service.settle()
 
     assert (await service.outcome()).result == [True, False]
+
+
+async def test_ten_thousand_are_known_again_and_none_by_its_data() -> None:
+    async def forever(saga: Saga, _order: Order) -> None:
+        await saga.receive("go", Message)
+
+    service = await begun(forever)
+    state = await read_state(service.store, service.engine.codec, "s1")
+    assert state is not None
+
+    for number in range(SIGNALS_KNOWN_MAX + 1):
+        told = {"signal": "go", "id": f"i{number}", "data": {"text": "x" * 1000}, "actor": "ana", "run": None}
+        state.apply(SignalReceived.model_validate(told), state.version + 1, service.now())
+        taken = StepSucceeded(step="1", kind="receive", name="go", signal=f"i{number}")
+        state.apply(taken, state.version + 1, service.now())
+
+    assert (len(state.signal_digests), "i0" in state.signal_digests) == (SIGNALS_KNOWN_MAX, False)
+    assert len(journal_shape(SagaState).dump(state)) < 1_000_000
