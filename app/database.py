@@ -39,6 +39,7 @@ MIGRATION_FOLDERS: Final = (
 )
 GRANTS_FOLDERS: Final = (
     "eventstore/migrations/sql",
+    "eventstore/migrations/sql_0004",
     "eventstore/audit/migrations/sql",
     "workflows/saga/migrations/sql",
     "app/migrations/sql",
@@ -47,6 +48,8 @@ MIGRATION_LOCK: Final = 0x5A6A_0001
 MIGRATION_TIMEOUT_SECONDS: Final = 120
 POLL_SECONDS: Final = 0.05
 SERVER_VERSION_MIN: Final = 14
+RESTORING_SCHEMA: Final = "saga_restoring"
+"""Its presence says that a restore has begun and not ended."""
 ROOT: Final = Path(__file__).parent.parent
 
 
@@ -134,9 +137,10 @@ async def migrate(urls: DatabaseUrls) -> None:
 def _migrate(urls: DatabaseUrls, given_up: threading.Event) -> None:
     with psycopg.connect(urls.app) as connection:
         app_role: str | None = connection.info.user
-    with _migration_lock(urls.owner, given_up) as owner_role:
+    with migration_lock(urls.owner, given_up) as owner_role:
         if app_role == owner_role:
             app_role = None  # one role is both: there is nothing to grant
+        refuse_half_restored(urls.owner)
         try:
             upgrade(urls.owner)
             register_projections(_engine(urls.owner), projections_of(EventCodec(CATALOG)))
@@ -153,6 +157,15 @@ def _migrate(urls: DatabaseUrls, given_up: threading.Event) -> None:
             raise DatabaseUnusable(
                 f"role {owner_role} may not migrate, set SAGA_OWNER_DATABASE_URL: {error.orig}"
             ) from error
+
+
+def refuse_half_restored(owner_url: str) -> None:
+    """Raise DatabaseUnusable while a restore is not finished."""
+    with psycopg.connect(owner_url) as connection:
+        if connection.execute("SELECT to_regnamespace(%s)", [RESTORING_SCHEMA]).fetchone() != (None,):
+            raise DatabaseUnusable(
+                "the restore into this database has not come to its end: run saga restore again"
+            )
 
 
 def upgrade(owner_url: str, revision: str = "heads") -> None:
@@ -184,7 +197,7 @@ def _literal(value: str) -> str:
 
 
 @contextmanager
-def _migration_lock(owner_url: str, given_up: threading.Event) -> Iterator[str]:
+def migration_lock(owner_url: str, given_up: threading.Event) -> Iterator[str]:
     """One migration at a time; gives the owner's role. Raises DatabaseUnusable.
 
     Polled, not waited for inside Postgres: DBOS's migrations build indexes CONCURRENTLY, which waits for

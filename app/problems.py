@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from app.json_response import JsonResponse
-from app.positions import OtherTimeline
+from app.positions import LostPosition, OtherTimeline
 from app.readmodels.reading import ReadModelBehind
 from domain import Rejected, UnknownName
 from eventstore import (
@@ -142,6 +142,7 @@ FAMILIES: Final[Mapping[type[Exception], Family]] = {
     NotFound: Family(404, "not-found", "There is no such thing"),
     NotThereYet: Family(404, "not-there-yet", "It was not there yet at that moment"),
     NotReached: Family(409, "not-reached", "The log has not come that far"),
+    LostPosition: Family(410, "lost-position", "The position is of a log that was lost"),
     OtherTimeline: Family(410, "other-timeline", "The position is of another history; begin without it"),
     VersionMismatch: Family(412, "version-mismatch", "The aggregate is at another version"),
     SagaMoved: Family(412, "version-mismatch", "The saga is at another version"),
@@ -214,6 +215,8 @@ def _members(error: Exception) -> dict[str, Any]:  # noqa: PLR0911 - one a famil
             return {"behind": error.behind}
         case NotReached() | NotThereYet():
             return error.known
+        case LostPosition():
+            return {"last_position": error.last_position}
         case NotReady():
             return {"checks": error.checks}
         case ReadModelBehind():

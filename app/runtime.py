@@ -1,6 +1,6 @@
 """The composition root: the only place that knows the concrete classes. Builds everything, closes in reverse.
 
-database -> migrations -> pools -> store -> lease -> DBOS -> supervisor, reconciler, sealer, followers
+database -> migrations -> pools -> store -> lease -> DBOS -> followers of the log, what looks after runs
 """
 
 import asyncio
@@ -17,11 +17,12 @@ import httpx
 import structlog
 
 from app.database import DatabaseUnusable, DatabaseUrls, migrate, open_database
-from app.executors import Lease, Reconciler, Supervisor
+from app.executors import Lease, Reconciler, Retention, Supervisor
 from app.executors import reconciler as reconciling
+from app.executors import retention as retaining
 from app.executors import supervisor as supervising
 from app.executors.periodic import periodically
-from app.positions import Position
+from app.positions import History, Position
 from app.readmodels.projections import projections_of, tables_file
 from app.readmodels.sagas import SagaList
 from app.settings import Settings
@@ -110,10 +111,12 @@ class Runtime:
     side_runners: SideRunners
     rebuilds: Rebuilds
     commits: Commits
+    history: History
     lease: Lease
     runs: DbosRuns
     supervisor: Supervisor
     reconciler: Reconciler
+    retention: Retention
     past: Past
     sealer: Sealer
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -149,9 +152,14 @@ class Runtime:
         fingerprints = {shape.fingerprint for shape in shapes}
         await self.store.snapshots.discard_stale(fingerprints, SNAPSHOTS_STALE_AFTER)
 
+    @property
+    def timeline(self) -> int:
+        """That of the tokens that clients take away."""
+        return self.history.timeline(self.lease.timeline)
+
     def token(self, position: int) -> str:
         """The position as clients take it away."""
-        return str(Position(position, self.lease.timeline))
+        return str(Position(position, self.timeline))
 
     @property
     def standings(self) -> Standings:
@@ -246,10 +254,12 @@ async def _build(
         side_runners=SideRunners(pool, store, by_name),
         rebuilds=await _rebuilds(pool, store, urls, by_name),
         commits=commits,
+        history=await History.of(pool),
         lease=lease,
         runs=runs,
         supervisor=Supervisor(pool, lease, runs, engine),
         reconciler=Reconciler(sagas, runs, engine),
+        retention=Retention(pool, sagas, timedelta(hours=settings.dbos_rows_kept_hours)),
         past=Past(store, handler),
         sealer=Sealer(pool, settings.seal_seconds),
         stopping=stopping,
@@ -322,6 +332,7 @@ async def _start(stack: AsyncExitStack, runtime: Runtime) -> None:
         periodically("orphans", supervising.ORPHAN_SCAN_SECONDS, supervisor.resume_orphans),
         periodically("strays", supervising.ORPHAN_SCAN_SECONDS, supervisor.resume_strays),
         periodically("reconciler", reconciling.SCAN_SECONDS, runtime.reconciler.scan),
+        periodically("retention", retaining.SCAN_SECONDS, runtime.retention.scan),
         periodically("stale snapshots", SNAPSHOTS_SCAN_SECONDS, runtime.discard_stale_snapshots),
     ):
         runtime.looking_after.append(_in_background(stack, work))

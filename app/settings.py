@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     seal_seconds: Seconds = 5.0
     """How often what was recorded is sealed against changes: for so long it is not yet."""
 
+    dbos_rows_kept_hours: Annotated[float, Field(gt=0, le=87_600)] = 24.0
+    """How long DBOS's row of a run stays when the run has ended; the journal stays for ever."""
+
     body_bytes_max: Annotated[int, Field(ge=1024)] = 1024 * 1024
     page_size_max: Annotated[int, Field(ge=1, le=10_000)] = 1000
     request_seconds_max: Seconds = 10.0

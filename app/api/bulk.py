@@ -85,7 +85,7 @@ async def bulk(body: JsonObject, runtime: RuntimeOf, actor: Actor = "anonymous")
     more = request.more()
     decide = await deciding(runtime.engine, request.action, actor, request.reason or "", more)
     asked = BulkAction(request.action, decide, wanted, actor, request.dry_run)
-    timeline = runtime.lease.timeline
+    timeline = runtime.timeline
     answer = await act_on_all(
         runtime.sagas,
         runtime.engine,

@@ -39,7 +39,7 @@ async def read_all(runtime: RuntimeOf, limit: PageSize, after: AfterPosition = "
     async with in_time(runtime):
         # First: the answer's token must not name a later timeline than the one that was read.
         timeline = await current_timeline(runtime.pool)
-        start = asked.on(timeline)
+        start = runtime.history.known(asked.on(timeline))
         events = [event async for event in runtime.store.read_all(start, limit=limit)]
     following = events[-1].position if events else start
     headers = {POSITION_HEADER: str(Position(following, timeline))}

@@ -131,7 +131,7 @@ _WHEN = {
     404: "There is no such thing.",
     409: "It conflicts with what is there: a business refusal, a lost race, a reused key, a log that has not "
     "come that far.",
-    410: "`after` is of another timeline of the server; begin again without it.",
+    410: "`after` is of another timeline of the server, or of a log that was lost; begin again without it.",
     412: "`If-Match` names another version.",
     413: "The body is too large.",
     415: "The body is not `application/json`.",

@@ -51,12 +51,21 @@ def start_time(at: str | None, after: str | None) -> datetime | None:
         raise CliError("--at and --in say the same thing; give one of them")
     if after is not None:
         return datetime.now(UTC) + _duration(after)
-    if at is None:
-        return None
+    return None if at is None else _time("--at", at)
+
+
+def time_before(time: str | None, age: str | None) -> datetime:
+    """The time that `--ended-before` or `--older-than` mean. Raises CliError."""
+    if (time is None) == (age is None):
+        raise CliError("give one of --older-than and --ended-before")
+    return datetime.now(UTC) - _duration(age) if age is not None else _time("--ended-before", time or "")
+
+
+def _time(option: str, text: str) -> datetime:
     try:
-        time = datetime.fromisoformat(at)
+        time = datetime.fromisoformat(text)
     except ValueError as error:
-        raise CliError(f"--at is no time: {error}") from None
+        raise CliError(f"{option} is no time: {error}") from None
     return time if time.tzinfo is not None else time.astimezone()
 
 

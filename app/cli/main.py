@@ -7,7 +7,21 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from app.cli import audit, bulk, check, demo, events, operations, read_models, sagas, serve, verify, why
+from app.cli import (
+    archive,
+    audit,
+    backup,
+    bulk,
+    check,
+    demo,
+    events,
+    operations,
+    read_models,
+    sagas,
+    serve,
+    verify,
+    why,
+)
 from app.cli.errors import CliError
 from app.cli.projections import projections
 
@@ -45,6 +59,9 @@ app.command(rich_help_panel=SERVER)(serve.serve)
 app.command(rich_help_panel=SERVER)(serve.migrate)
 app.command(rich_help_panel=SERVER)(check.check)
 app.command(rich_help_panel=SERVER)(verify.verify)
+app.command(rich_help_panel=SERVER)(backup.dump)
+app.command(rich_help_panel=SERVER)(backup.restore)
+app.add_typer(archive.app, name="archive", rich_help_panel=SERVER)
 app.command(rich_help_panel=ASK)(sagas.start)
 app.command("list", rich_help_panel=ASK)(sagas.list_)
 app.command(rich_help_panel=ASK)(sagas.show)

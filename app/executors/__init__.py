@@ -3,10 +3,12 @@
 lease        a session lock in Postgres, held and pinged by the loop that runs the sagas
 supervisor   resumes the runs of executors whose lease is free, and our own orphans
 reconciler   names a new run for an open saga that DBOS has forgotten
+retention    deletes DBOS's rows of runs that ended long ago
 """
 
 from app.executors.lease import Lease, LeaseLost
 from app.executors.reconciler import Reconciler
+from app.executors.retention import Retention
 from app.executors.supervisor import Supervisor
 
-__all__ = ["Lease", "LeaseLost", "Reconciler", "Supervisor"]
+__all__ = ["Lease", "LeaseLost", "Reconciler", "Retention", "Supervisor"]

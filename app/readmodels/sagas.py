@@ -1,6 +1,6 @@
 """The read model `sagas`: one row a saga, for lists and for the reconciler. It lags the journal a little."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -14,7 +14,7 @@ from eventstore import RecordedEvent
 from eventstore.connections import Pool
 from workflows.saga.codec import EventCodec
 from workflows.saga.journal import CATEGORY
-from workflows.saga.summary import SagaStatus, SagaSummary, summarise
+from workflows.saga.summary import ENDED, SagaStatus, SagaSummary, summarise
 
 NAME: Final = "sagas"
 NEWEST: Final = 2**62
@@ -54,6 +54,12 @@ _OVERDUE: Final = """
 """
 
 
+_LAST_RUNS_OVER: Final = f"""
+    select saga_id,
+           case when status in ({", ".join(f"'{status}'" for status in sorted(ENDED))}) then named_run
+                else named_run - 1 end
+      from readmodels.sagas where saga_id = any(%s)
+"""
 # One step of the index for each name, however many sagas there are.
 _NAMES: Final = """
     with recursive names as (
@@ -171,6 +177,13 @@ class SagaList:
         async with self._pool.connection() as connection:
             cursor = await connection.execute(_NAMES)
             return {str(row[0]) for row in await cursor.fetchall()}
+
+    async def last_runs_over(self, saga_ids: Collection[str]) -> dict[str, int]:
+        """Of each saga that is known, the number of the last run that it certainly does not wait for any
+        more. However far this list is behind: a saga that goes on names a larger number."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(_LAST_RUNS_OVER.encode(), [list(saga_ids)])
+            return {saga_id: run async for saga_id, run in cursor}
 
     async def overdue(
         self, age: timedelta, *, after: Overdue | None = None, limit: int = 500

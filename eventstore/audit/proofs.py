@@ -5,8 +5,6 @@ event  ->  its entry  ->  Merkle path  ->  root of its block  ->  headers of the
 
 import base64
 from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 from uuid import UUID
@@ -16,6 +14,7 @@ from psycopg import AsyncConnection
 from eventstore.audit import hashes
 from eventstore.audit.anchors import Anchor
 from eventstore.audit.hashes import Entry, Header, Sibling, entries_of, leaves_of, merkle_path, root_over
+from eventstore.audit.headers import header_document, header_of
 from eventstore.audit.records import EVENT_FIXED, EventRow, events_between
 from eventstore.audit.seals import Seal, page_of_seals
 
@@ -53,7 +52,7 @@ async def prove(connection: AsyncConnection[Any], position: int, to_block: int |
         "event": _readable(row),
         "fields": [base64.b64encode(field).decode() for field in row.fields],
         "path": [{"side": beside.side, "hash": beside.hash.hex()} for beside in path],
-        "blocks": [_document(header) for header in headers],
+        "blocks": [header_document(header) for header in headers],
     }
 
 
@@ -64,7 +63,7 @@ def check_proof(proof: Any, anchor: Anchor) -> Json:
             raise InvalidProof(f"its format is {proof['format']!r}, not {FORMAT!r}")
         row = EventRow([base64.b64decode(field, validate=True) for field in proof["fields"]])
         path = [Sibling(beside["side"], bytes.fromhex(beside["hash"])) for beside in proof["path"]]
-        headers = [_header(document) for document in proof["blocks"]]
+        headers = [header_of(document) for document in proof["blocks"]]
         sizes = tuple(len(field) for field in row.fields[:EVENT_FIXED])
         if sizes != _SIZES or len(row.fields) != EVENT_FIXED + 4 or not headers:
             raise InvalidProof("its fields are not those of an event")
@@ -129,23 +128,3 @@ def _readable(row: EventRow) -> Json:
         "data": fields[8].decode(),
         "metadata": fields[9].decode(),
     }
-
-
-def _document(header: Header) -> Json:
-    document = asdict(header)
-    return document | {
-        "sealed_at": header.sealed_at.isoformat(),
-        "previous": header.previous.hex(),
-        "root": header.root.hex(),
-    }
-
-
-def _header(document: Json) -> Header:
-    return Header(
-        **document
-        | {
-            "sealed_at": datetime.fromisoformat(document["sealed_at"]),
-            "previous": bytes.fromhex(document["previous"]),
-            "root": bytes.fromhex(document["root"]),
-        }
-    )

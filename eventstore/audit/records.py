@@ -104,6 +104,25 @@ async def events_between(
         yield EventRow(fields)
 
 
+async def events_of_stream(
+    connection: psycopg.AsyncConnection[Any], stream: str, last: int
+) -> AsyncIterator[EventRow]:
+    """The events of a stream with position ≤ `last`, in order, one at a time."""
+    query = SQL("select {} from eventstore.events").format(EVENT_COLUMNS) + SQL(
+        " where stream = %(stream)s and position <= %(last)s order by version"
+    )
+    async for fields in _stream(connection, query, {"stream": stream, "last": last}):
+        yield EventRow(fields)
+
+
+async def events_at(connection: psycopg.AsyncConnection[Any], positions: list[int]) -> list[EventRow]:
+    """The events at these positions, in order."""
+    query = SQL("select {} from eventstore.events").format(EVENT_COLUMNS) + SQL(
+        " where position = any(%(positions)s) order by position"
+    )
+    return [EventRow(fields) async for fields in _stream(connection, query, {"positions": positions})]
+
+
 async def commands_between(
     connection: psycopg.AsyncConnection[Any], after: int, last: int
 ) -> AsyncIterator[CommandRow]:
@@ -114,7 +133,7 @@ async def commands_between(
 
 
 async def _stream(
-    connection: psycopg.AsyncConnection[Any], query: Composed, parameters: dict[str, int]
+    connection: psycopg.AsyncConnection[Any], query: Composed, parameters: dict[str, Any]
 ) -> AsyncIterator[tuple[bytes, ...]]:
     async with connection.cursor(binary=True) as cursor:
         for name in _RAW_TYPES:

@@ -16,7 +16,7 @@ import httpx
 import psycopg
 
 from app import runtime, server
-from app.executors import Reconciler, lease, reconciler, supervisor
+from app.executors import Reconciler, lease, reconciler, retention, supervisor
 from app.readmodels.sagas import SagaProjection
 from eventstore import Appended, Batch
 from eventstore.postgres import PostgresEventStore
@@ -169,6 +169,12 @@ class ShortCalls:
 def short_patience() -> None:
     """A server that ends soon cuts what does not come to its end."""
     runtime.STOP_SECONDS = server.STOP_SECONDS_MAX = 1  # type: ignore[misc]
+
+
+def eager_retention() -> None:
+    """Rows that are due are deleted soon, three at a time."""
+    retention.SCAN_SECONDS = 0.1  # type: ignore[misc]
+    retention.CHUNK_ROWS = 3  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
