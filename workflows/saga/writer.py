@@ -137,6 +137,7 @@ class JournalWriter:
                     continue
                 for entry in new:
                     self.state.apply(entry, self.state.version + 1, appended.recorded_at)
+                self.state.position = appended.position
                 del self._unwritten[: len(new) - len(entries)]
                 return appended
             raise StoreAway(f"the journal of {self.state.saga_id} moved under {RACES_MAX} tries")
