@@ -50,6 +50,8 @@ _ENDED: Final = """
                         where later.stream = ended.stream and later.version > ended.version
                           and later.type = any(%(moves)s))
      order by ended.position"""
+_BEFORE_NEXT: Final = """
+    select coalesce(min(position) - 1, %(to)s) from eventstore.events where position > %(after)s"""
 _COVERING: Final = """
     select block from eventstore.seals where last_position >= %s order by last_position limit 1"""
 
@@ -132,14 +134,16 @@ class _Part:
 
     async def _ended(self, after: int, through: int) -> AsyncIterator[tuple[int, str]]:
         """Where sagas ended for good, as far as is known today, window by window."""
-        for start in range(after, through, WINDOW_POSITIONS):
-            to = min(start + WINDOW_POSITIONS, through)
-            moves = [*_ENDS, CompensationRequested.__name__]
-            parameters = {"after": start, "to": to, "ends": _ENDS, "moves": moves}
+        moves = [*_ENDS, CompensationRequested.__name__]
+        while after < through:
+            # The next event first: a restore leaves gaps of many windows.
+            start = await _value(self.connection, _BEFORE_NEXT, {"after": after, "to": through})
+            after = min(start + WINDOW_POSITIONS, through)
+            parameters = {"after": start, "to": after, "ends": _ENDS, "moves": moves}
             cursor = await self.connection.execute(_ENDED, parameters)
             for position, stream in await cursor.fetchall():
                 yield position, stream
-            self.progress(to)
+            self.progress(after)
 
     async def _write_seals(self, writer: ArchiveWriter) -> None:
         positions = sorted(writer.positions)

@@ -95,6 +95,8 @@ def keep(written: Path, file: Path) -> None:
         os.link(written, file)  # unlike a renaming it never replaces
     except FileExistsError:
         raise CannotBackUp(f"{file} exists already") from None
+    except OSError as error:
+        raise CannotBackUp(f"cannot write {file}: {error.strerror}") from error
     folder = os.open(file.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -43,6 +43,8 @@ _CATEGORY: Final = f"""
     select {_COLUMNS} from eventstore.events
      where position > %(after)s and position <= %(to)s and split_part(stream, '-', 1) = %(category)s
      order by position limit %(limit)s"""
+_BEFORE_NEXT: Final = """
+    select coalesce(min(position) - 1, %(to)s) from eventstore.events where position > %(after)s"""
 # A binary search, one look into the index of (stream, version) a turn: from one version of a stream to the
 # next neither the time nor the end of the append is ever an earlier one.
 _VERSION_AT: Final = """
@@ -162,6 +164,8 @@ class PostgresEventStore:
             for event in page:
                 yield event
             position = page[-1].position if len(page) == self._page_events else window
+            if not page and position < upper:  # a restore leaves gaps of many windows
+                position = await self._reader.scalar(_BEFORE_NEXT, {"after": position, "to": upper})
             remaining = None if remaining is None else remaining - len(page)
 
     async def find(self, event_id: UUID) -> RecordedEvent | None:

@@ -190,4 +190,4 @@ def _one_line() -> Iterator[None]:
     except refusals as error:
         raise CliError(str(error)) from None
     except OSError as error:
-        raise CliError(f"cannot read or write {error.filename}: {error.strerror}") from None
+        raise CliError(f"cannot read or write {error.filename or 'a file'}: {error.strerror}") from None
