@@ -36,6 +36,7 @@ RATE_SECONDS: Final = 5.0
 class Projection(Protocol):
     """A read model: its tables, and how they follow from the events.
 
+    The first table has the name of the projection: whoever reads begins with a lock on that one.
     `apply` sees every event once, in order of position. It names its tables without a schema, because a
     rebuild fills other ones of the same names; the search path of its transaction is that schema and
     `pg_catalog`. Whoever changes its tables, or what `apply` makes of an event, raises `version`: the read

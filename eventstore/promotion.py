@@ -146,9 +146,12 @@ async def take_in_rest(
 
 
 async def _lock_tables(connection: Connection, name: str, slots: Mapping[Slot, Standing]) -> None:
-    """The first lock lets readers pass and is waited for long enough to end an autovacuum."""
+    """The first lock lets readers pass and is waited for long enough to end an autovacuum.
+
+    Each waits for the first table of a projection first, as readers do who begin with it.
+    """
     names = [(slot.schema(name), table) for slot, standing in slots.items() for table in standing.tables]
-    tables = sql.SQL(", ").join(sql.Identifier(*each) for each in sorted(names))
+    tables = sql.SQL(", ").join(sql.Identifier(*each) for each in names)
     await connection.execute(sql.SQL("lock table {} in share update exclusive mode").format(tables))
     await connection.execute(f"set local lock_timeout = {LOCK_MILLISECONDS}".encode())
     await connection.execute(sql.SQL("lock table {} in access exclusive mode").format(tables))

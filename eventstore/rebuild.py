@@ -13,7 +13,7 @@ the owner's connection; following does not need it.
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 from psycopg import sql
@@ -151,8 +151,10 @@ async def drop(connection: Connection, name: str, slot: Slot, side: Standing) ->
     )
 
 
-def checked_names(projections: Mapping[str, Any]) -> None:
-    """Raise ValueError for a name that is too long for the schemas that are called after it."""
-    for name in projections:
+def checked_names(projections: Mapping[str, Projection]) -> None:
+    """Raise ValueError for a name that no schema can be called after, or that is not the first table's."""
+    for name, projection in projections.items():
         if not name.isidentifier() or not name.islower() or len(name) > NAME_CHARACTERS_MAX:
             raise ValueError(f"{name!r} is no name of a projection")
+        if tuple(projection.tables[:1]) != (name,):
+            raise ValueError(f"the first table of the projection {name!r} must have its name")

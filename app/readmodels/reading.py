@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
+from psycopg import sql
 
 from app.positions import TIMELINE, Position
 from eventstore.connections import Pool
+from eventstore.projections import LIVE_SCHEMA
 
 POLL_SECONDS_FIRST: Final = 0.005
 POLL_SECONDS_MAX: Final = 0.25
-_SNAPSHOT: Final = "set transaction isolation level repeatable read read only"
+# The lock comes before the snapshot: once the position was read, no other tables are promoted in the place of
+# those that it is of.
+_SNAPSHOT: Final = sql.SQL(
+    "set transaction isolation level repeatable read read only; lock table {} in access share mode"
+)
 _AS_OF: Final = f"""
     select coalesce((select position from eventstore.checkpoints where subscription = %s), 0), {TIMELINE}"""
 
@@ -37,7 +43,7 @@ class View:
 
 @dataclass(frozen=True)
 class ReadModel:
-    """One read model, by the name of its projection."""
+    """One read model, by the name of its projection, which is that of its first table, too."""
 
     pool: Pool
     name: str
@@ -65,7 +71,7 @@ class ReadModel:
             pause = min(pause * 1.5, POLL_SECONDS_MAX)
 
     async def _view(self, connection: psycopg.AsyncConnection[Any]) -> View:
-        await connection.execute(_SNAPSHOT)
+        await connection.execute(_SNAPSHOT.format(sql.Identifier(LIVE_SCHEMA, self.name)), prepare=False)
         row = await (await connection.execute(_AS_OF, [self.name])).fetchone()
         assert row is not None
         return View(connection, Position(*row))
