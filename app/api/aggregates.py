@@ -40,7 +40,7 @@ def command_request(
     "/aggregates/{category}/{key}",
     summary="Look at an aggregate",
     response_model=AggregateView,
-    responses=problems(404, 409),
+    responses=problems(404, 409, 410),
 )
 async def show(category: str, key: Key, runtime: RuntimeOf, moment: MomentOf) -> JsonResponse:
     """Its state now, or as of a version, a time or a position; `ETag` is its version.
@@ -55,7 +55,8 @@ async def show(category: str, key: Key, runtime: RuntimeOf, moment: MomentOf) ->
             folded = await runtime.past.aggregate(category, key, moment)
     if folded.last is None:
         raise no_aggregate(category, key)
-    headers = {"ETag": f'"{folded.version}"', POSITION_HEADER: runtime.token(folded.last.position)}
+    # The end of its append: as of a position inside of it the event is not seen.
+    headers = {"ETag": f'"{folded.version}"', POSITION_HEADER: runtime.token(folded.last.commit_position)}
     return JsonResponse(aggregate_document(folded, folded.last), headers=headers)
 
 

@@ -116,6 +116,6 @@ async def _answer(store: EventStore, stream: str, first_version: int, last_versi
     return {
         "stream": stream,
         "version": last_version,
-        "position": recorded[-1].position if recorded else 0,
+        "position": recorded[-1].commit_position if recorded else 0,
         "events": event_documents([event for event in recorded if event.version >= first_version]),
     }

@@ -7,11 +7,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Query
 
 from app.api.command_names import find_category
+from app.api.positions import PastPosition, on_this_timeline
 from app.api.requests import Key, PageSize, RuntimeOf, SagaId, in_time, time_of
 from app.api.wire import aggregate_document, no_aggregate, problems
 from app.api.wire_past import ChangePage, SagaThenView
 from app.json_response import JsonResponse
-from app.positions import POSITION_MAX
+from app.positions import POSITION_HEADER
 from app.problems import FieldError, InvalidRequest
 from eventstore.validation import MAX_VERSION
 from workflows.past import Change, Moment, SagaThen, Touched
@@ -22,7 +23,9 @@ router = APIRouter()
 _WHO_AND_WHY = ("actor", "correlation_id", "causation_id", "command_id", "saga_id", "step")
 
 
-def moment(
+async def moment(
+    runtime: RuntimeOf,
+    position: PastPosition,
     version: Annotated[int | None, Query(ge=1, le=MAX_VERSION, description="As of this version.")] = None,
     as_of: Annotated[
         str | None,
@@ -32,19 +35,17 @@ def moment(
             examples=["2026-11-25T18:00:00Z"],
         ),
     ] = None,
-    position: Annotated[
-        int | None,
-        Query(ge=0, le=POSITION_MAX, description="As of this position: without appends that end after it."),
-    ] = None,
 ) -> Moment:
-    """At most one of the three."""
+    """At most one of the three. Raises InvalidRequest, OtherTimeline."""
     asked = {"version": version, "as_of": as_of, "position": position}
     given = [name for name, value in asked.items() if value is not None]
     if len(given) > 1:
         raise InvalidRequest(
             [FieldError(field=name, message="one of version, as_of, position") for name in given]
         )
-    return Moment(version, None if as_of is None else time_of("as_of", as_of), position)
+    async with in_time(runtime):
+        place = await on_this_timeline(runtime.pool, position)
+    return Moment(version, None if as_of is None else time_of("as_of", as_of), place)
 
 
 MomentOf = Annotated[Moment, Depends(moment)]
@@ -82,22 +83,21 @@ async def history(
     tags=["sagas"],
     summary="Look at a saga and what it touched, at a position",
     response_model=SagaThenView,
-    responses=problems(404, 409),
+    responses=problems(404, 409, 410),
 )
 async def saga(
     saga_id: SagaId,
     runtime: RuntimeOf,
-    position: Annotated[
-        int | None, Query(ge=0, le=POSITION_MAX, description="Without one: as far as the log has come.")
-    ] = None,
+    position: PastPosition,
 ) -> JsonResponse:
     """The saga, and every aggregate that it had touched, all as of one position: never half an append.
 
+    Without `position` it is as far as the log has come.
     `links` lead to where something of this saga changed. 409 `not-reached`: the log has not come that far.
     """
     async with in_time(runtime):
-        then = await runtime.past.saga(saga_id, position)
-    return JsonResponse(_saga_then(then))
+        then = await runtime.past.saga(saga_id, await on_this_timeline(runtime.pool, position))
+    return JsonResponse(_saga_then(then), headers={POSITION_HEADER: runtime.token(then.position)})
 
 
 def _change(change: Change) -> dict[str, Any]:

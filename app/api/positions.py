@@ -1,13 +1,18 @@
-"""`after` of a request: the position that an answer must have come to, or the place where a page begins."""
+"""Positions that a request names.
+
+`after`       the position that an answer must have come to, or the place where a page begins
+`position`    the moment that something is looked at
+"""
 
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from fastapi import Query
+from fastapi import Depends, Query
 
-from app.positions import Position
+from app.positions import Position, current_timeline
 from app.problems import FieldError, InvalidRequest
 from app.readmodels.paging import CURSOR_CHARACTERS_MAX, Cursor, InvalidCursor
+from eventstore.connections import Pool
 
 BEGINNING: Final = Position(0)
 
@@ -39,12 +44,37 @@ class After:
     cursor: Cursor | None = None
 
 
-def position_of(text: str) -> Position:
+def position_of(text: str, field: str = "after") -> Position:
     """Raises InvalidRequest."""
     try:
         return Position.parse(text)
     except ValueError as error:
-        raise _wrong(str(error)) from None
+        raise _wrong(str(error), field) from None
+
+
+def past_position(
+    position: Annotated[
+        str | None,
+        Query(
+            max_length=CURSOR_CHARACTERS_MAX,
+            description="As of this position, or the `Saga-Position` of an answer: without appends that end "
+            "after it.",
+            examples=["17", "17@1"],
+        ),
+    ] = None,
+) -> Position | None:
+    """Raises InvalidRequest."""
+    return None if position is None else position_of(position, "position")
+
+
+PastPosition = Annotated[Position | None, Depends(past_position)]
+
+
+async def on_this_timeline(pool: Pool, asked: Position | None) -> int | None:
+    """Where that is on the server. Raises OtherTimeline."""
+    if asked is None:
+        return None
+    return asked.position if asked.timeline is None else asked.on(await current_timeline(pool))
 
 
 def after_of(text: str | None) -> After:
@@ -63,5 +93,5 @@ def after_of(text: str | None) -> After:
     return After(cursor.position, cursor)
 
 
-def _wrong(message: str) -> InvalidRequest:
-    return InvalidRequest([FieldError(field="after", message=message)])
+def _wrong(message: str, field: str = "after") -> InvalidRequest:
+    return InvalidRequest([FieldError(field=field, message=message)])

@@ -128,7 +128,7 @@ class SagaClient:
         query = {"from": start, "limit": limit, "backwards": True}
         return await self._send("GET", path, params=_given(query))
 
-    async def saga_at(self, saga_id: str, position: int) -> Json:
+    async def saga_at(self, saga_id: str, position: str) -> Json:
         """A saga and what it had touched, at a position."""
         return await self._send("GET", f"/sagas/{_part(saga_id)}/at", params={"position": position})
 

@@ -47,7 +47,8 @@ def aggregate(
         str | None, typer.Option("--as-of", metavar="TIME", help="As of this time: 2026-11-25T18:00:00Z.")
     ] = None,
     position: Annotated[
-        int | None, typer.Option("--position", min=0, help="As of this position of the whole store.")
+        str | None,
+        typer.Option("--position", help="As of this position of the whole store, such as 17 or 17@1."),
     ] = None,
     history: Annotated[
         bool, typer.Option("--history", help="What happened to it, the latest first.")

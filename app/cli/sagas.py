@@ -125,8 +125,10 @@ def list_(
 def show(
     saga_id: SagaId,
     position: Annotated[
-        int | None,
-        typer.Option("--position", min=0, help="As of this position, with the aggregates it had touched."),
+        str | None,
+        typer.Option(
+            "--position", help="As of this position, such as 17 or 17@1, with the aggregates it had touched."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

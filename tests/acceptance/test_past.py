@@ -60,6 +60,26 @@ def test_an_aggregate_is_seen_at_each_version_position_and_time(http: httpx.Clie
             }
 
 
+def test_the_position_of_an_answer_shows_what_it_showed(http: httpx.Client, customer: str) -> None:
+    sku = stock_of(http, 10)
+    saga_id = start(http, "fulfil-order", order_of(customer, sku, quantity=4)).json()["saga_id"]
+
+    for path, past in (
+        (
+            f"/aggregates/stock/{sku}",
+            f"/aggregates/stock/{sku}",
+        ),  # its last event is not the end of an append
+        (f"/sagas/{saga_id}", f"/sagas/{saga_id}/at"),
+    ):
+        now = http.get(path)
+        token = now.headers["Saga-Position"]
+        then = http.get(past, params={"position": token})
+        assert then.headers["Saga-Position"] == token
+        assert then.json().get("saga", then.json()) == now.json()
+        elsewhere = f"{token.partition('@')[0]}@999"
+        problem(http.get(past, params={"position": elsewhere}), 410, "other-timeline")
+
+
 def test_before_its_first_event_it_was_not_there_yet(http: httpx.Client, account: str) -> None:
     path, first = f"/aggregates/account/{account}", events_of(http, f"account-{account}")[0]
     before = datetime.fromisoformat(first["recorded_at"]) - timedelta(microseconds=1)
@@ -95,6 +115,7 @@ def test_the_future_is_not_told(http: httpx.Client, account: str) -> None:
         "version=x",
         "position=-1",
         f"position={2**41}",
+        "position=1@x",
         "as_of=yesterday",
         "as_of=2026-01-01T00:00:00",
         "as_of=2026-13-01T00:00:00Z",
