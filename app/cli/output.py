@@ -1,6 +1,7 @@
 """What the commands print: tables for people, JSON for programs."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any, Final
@@ -30,9 +31,13 @@ STATUS_STYLES: Final = {
     "cancelled": "yellow",
 }
 ENDED: Final = frozenset({"completed", "compensated", "abandoned"})
-NARROW_COLUMNS: Final = 40
+PIPE_COLUMNS: Final = 200
+"""The width where no terminal says it has one, and no COLUMNS: a line of a table is one line of a pipe."""
 
-console = Console(highlight=False)
+console = Console(
+    highlight=False,
+    width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_COLUMNS,
+)
 
 
 def print_json(document: Any) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.client import Json
-from app.cli.output import console
+from app.cli.output import console, table_of
 from app.cli.saga_details import moment
 
 STATES: Final = {"following": "green", "paused": "yellow", "parked": "red", "needs rebuild": "yellow"}
@@ -20,7 +20,7 @@ SLOTS: Final = {"live": "served", "staging": "rebuild", "previous": "previous"}
 
 def follower_table(followers: list[Json]) -> Table:
     """One line for each set of tables and each subscription."""
-    table = _table("name", "kind", "tables", "version", "state", "position", "behind", "seconds")
+    table = table_of("name", "kind", "tables", "version", "state", "position", "behind", "seconds")
     for follower in followers:
         for slot, title in SLOTS.items():
             if (view := follower[slot]) is None:
@@ -62,7 +62,7 @@ def difference_lines(difference: Json) -> Group:
     head = f"at position {where}" if where is not None else f"at positions {positions}: not the same"
     kind = "all rows" if difference["full"] else "a sample of rows"
     other = difference["other"]
-    table = _table("table", "rows served", f"rows {other}", "only served", f"only {other}", "differ")
+    table = table_of("table", "rows served", f"rows {other}", "only served", f"only {other}", "differ")
     lines = []
     for each in difference["tables"]:
         counts = (each[name] for name in ("only_live_count", "only_other_count", "differing_count"))
@@ -129,10 +129,3 @@ def _state(follower: Json, slot: str) -> Text:
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table

@@ -41,7 +41,7 @@ class ServerProcess:
 
 def environment(**settings: str) -> dict[str, str]:
     """The environment of a command of ours: that of the tests and these settings."""
-    return {**os.environ, "COLUMNS": "200", "SAGA_LOG_FORMAT": "json", **settings}
+    return {**os.environ, "SAGA_LOG_FORMAT": "json", **settings}
 
 
 def command(*arguments: str) -> list[str]:

@@ -26,7 +26,7 @@ def run(commands: str, server: ServerProcess) -> str:
     done = subprocess.run(
         ["bash", "-euc", script.replace(".venv/bin/saga", shlex.join(command()))],
         cwd=ROOT,
-        env={**os.environ, "SAGA_URL": server.url, "COLUMNS": "200"},
+        env={**os.environ, "SAGA_URL": server.url},
         capture_output=True,
         text=True,
         timeout=60,
