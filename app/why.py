@@ -13,6 +13,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from eventstore import EventStore, RecordedEvent
+from eventstore.decisions import CATEGORIES as DECISIONS
 from workflows.saga.journal import CATEGORY, journal_stream
 
 LINKS_MAX: Final = 100
@@ -147,6 +148,9 @@ def _request(event: RecordedEvent) -> Link:
     if actor is None and command is None:
         return Link("missing", "it does not say who asked for it")
     says = f"{actor or 'somebody'} asked for it" + (f", as {command}" if command else "")
+    category, _, _ = event.stream.partition("-")
+    if category in DECISIONS and (reason := event.data.get("reason") or event.data.get("error")):
+        says += f": {reason}"
     return Link("request", says, actor, command, correlation_id=event.metadata.get("correlation_id"))
 
 

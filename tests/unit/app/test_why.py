@@ -86,6 +86,23 @@ async def test_an_event_that_a_direct_command_caused_names_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({"actor": "ana", "reason": "compared", "error": None}, "ana asked for it: compared"),
+        ({"actor": "ana", "reason": None, "error": "ValueError: 7"}, "ana asked for it: ValueError: 7"),
+    ],
+)
+async def test_a_decision_about_a_read_model_says_its_reason(data: dict[str, Any], says: str) -> None:
+    store = MemoryEventStore()
+    await store.append(
+        [Batch("projection-orders", 0, [NewEvent("ProjectionPromoted", data, {"actor": "ana"})])]
+    )
+    (event,) = [event async for event in store.read_all(0)]
+
+    assert [link.says for link in await chain(store, event)] == ["ProjectionPromoted", says]
+
+
+@pytest.mark.parametrize(
     ("metadata", "says"),
     [
         ({}, "it does not say who asked for it"),
