@@ -77,8 +77,8 @@ class FollowerOutdated(EventStoreError):
 class FollowerUnknown(EventStoreError):
     """No projection or subscription has this name."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"there is no projection or subscription {name!r}")
+    def __init__(self, name: str, what: str = "projection or subscription") -> None:
+        super().__init__(f"there is no {what} {name!r}")
 
 
 class FollowerConflict(EventStoreError):

@@ -79,7 +79,7 @@ class Rebuilds:
     def projection(self, name: str) -> Projection:
         """The projection in the code. Raises FollowerUnknown."""
         if name not in self.projections:
-            raise FollowerUnknown(name)
+            raise FollowerUnknown(name, "projection")  # it may be a subscription, which has no tables
         return self.projections[name]
 
     @asynccontextmanager

@@ -139,4 +139,5 @@ def slots_of(view: FollowerView) -> Sequence[tuple[Slot, SlotView]]:
 
 def _lag(position: int, safe: int, events: int, seconds: float | None) -> Lag:
     behind = events if events <= COUNTED_MAX else max(safe - position, 0)
-    return Lag(position, safe, behind, max(seconds or 0.0, 0.0))
+    # The follower may have moved on since the safe position was read.
+    return Lag(position, max(safe, position), behind, max(seconds or 0.0, 0.0))

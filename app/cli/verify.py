@@ -85,7 +85,7 @@ def _print(report: dict[str, Any]) -> None:
     for finding in report["findings"]:
         style = "yellow" if finding["warning"] else "red"
         at = "" if finding["block"] is None else f" (block {finding['block']})"
-        between = " to ".join(finding["between"] or ())
+        between = " and ".join(finding["between"] or ())
         around = f"; between {between}" if between and finding["kind"] == "inserted" else ""
         console.print(
             Text.assemble((finding["kind"], style), "  ", finding["detail"], around, at), soft_wrap=True

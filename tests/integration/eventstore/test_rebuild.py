@@ -221,7 +221,7 @@ async def test_a_role_that_may_not_make_tables_is_told_which_setting_helps(datab
 
 async def test_what_nobody_knows_is_unknown(database: Database) -> None:
     async with scene(database) as tally:
-        with pytest.raises(FollowerUnknown):
+        with pytest.raises(FollowerUnknown, match="no projection 'nobody'"):
             await tally.rebuilds.start("nobody", BY)
         with pytest.raises(FollowerUnknown):
             await Promotion(tally.rebuilds).promote("nobody", BY)
