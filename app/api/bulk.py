@@ -70,7 +70,7 @@ class BulkRequest(BaseModel):
         return {"force": self.force} if self.action == "compensate" else {}
 
 
-@router.post(PATH, summary="Act on many sagas", response_model=BulkAnswer, responses=problems(413, 415))
+@router.post(PATH, summary="Act on many sagas", response_model=BulkAnswer, responses=problems(410, 413, 415))
 async def bulk(body: JsonObject, runtime: RuntimeOf, actor: Actor = "anonymous") -> JsonResponse:
     """A dry run, which is the default, lists what would be done to each saga, or why not. For real it is done
     to one after the other; one that refuses is listed and does not stop the others.
