@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends
 from app.api.command_names import find_category, find_command
 from app.api.direct_commands import Request, send_command
 from app.api.past import MomentOf
+from app.api.reading import only_known_parameters
 from app.api.requests import (
     Actor,
     CorrelationOf,
@@ -41,6 +42,7 @@ def command_request(
     summary="Look at an aggregate",
     response_model=AggregateView,
     responses=problems(404, 409, 410),
+    dependencies=[Depends(only_known_parameters)],
 )
 async def show(category: str, key: Key, runtime: RuntimeOf, moment: MomentOf) -> JsonResponse:
     """Its state now, or as of a version, a time or a position; `ETag` is its version.

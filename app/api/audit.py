@@ -3,9 +3,10 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 
+from app.api.reading import only_known_parameters
 from app.api.requests import RuntimeOf, StreamName, in_time
 from app.api.wire import EventView, event_document, problems
 from app.json_response import JsonResponse
@@ -19,7 +20,7 @@ from eventstore.audit.proofs import NoProof, prove
 from eventstore.audit.seals import newest_seals
 from eventstore.validation import MAX_VERSION
 
-router = APIRouter(tags=["audit"])
+router = APIRouter(tags=["audit"], dependencies=[Depends(only_known_parameters)])
 
 EventName = Annotated[
     str,

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query
 
 from app.api.command_names import find_category
 from app.api.positions import PastPosition, on_this_timeline
+from app.api.reading import only_known_parameters
 from app.api.requests import Key, PageSize, RuntimeOf, SagaId, in_time, time_of
 from app.api.wire import aggregate_document, no_aggregate, problems
 from app.api.wire_past import ChangePage, SagaThenView
@@ -18,7 +19,7 @@ from eventstore.validation import MAX_VERSION
 from workflows.past import Change, Moment, SagaThen, Touched
 from workflows.saga.view import view
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(only_known_parameters)])
 
 _WHO_AND_WHY = ("actor", "correlation_id", "causation_id", "command_id", "saga_id", "step")
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.reading import only_known_parameters
 from app.api.requests import (
     Actor,
     CorrelationOf,
@@ -33,7 +34,7 @@ from eventstore.standings import FollowerView
 
 DIFF_SECONDS_MAX: Final = 900.0
 
-router = APIRouter(tags=["projections"])
+router = APIRouter(tags=["projections"], dependencies=[Depends(only_known_parameters)])
 
 WaitFor = Annotated[
     float, Field(default=10, ge=0, le=60, description="Seconds to wait until it has caught up.")

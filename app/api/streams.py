@@ -1,8 +1,9 @@
 """Recorded events: one stream, or all of them in their global order."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from app.api.positions import AfterPosition, position_of
+from app.api.reading import only_known_parameters
 from app.api.requests import FromVersion, PageSize, RuntimeOf, StreamName, in_time
 from app.api.wire import EventPage, StreamPage, event_documents, problems
 from app.json_response import JsonResponse
@@ -10,7 +11,7 @@ from app.positions import POSITION_HEADER, Position, current_timeline
 from app.problems import NotFound
 from eventstore import EventStore, RecordedEvent
 
-router = APIRouter(tags=["events"])
+router = APIRouter(tags=["events"], dependencies=[Depends(only_known_parameters)])
 
 
 @router.get(

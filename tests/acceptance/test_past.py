@@ -126,6 +126,25 @@ def test_a_moment_that_is_none_is_refused(http: httpx.Client, account: str, aske
     problem(http.get(f"/aggregates/account/{account}?{asked}"), 422, "invalid")
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/aggregates/account/a?postion=1",
+        "/aggregates/account/a/history?version=1",
+        "/sagas/s1/at?as_of=2026-01-01T00:00:00Z",
+        "/streams/account-a?after=1",
+        "/events?form=1",
+        "/audit/anchors?after=1",
+        "/projections/orders/diff?of=previous",
+    ],
+)
+def test_what_a_route_would_ignore_is_refused(http: httpx.Client, path: str) -> None:
+    """It would answer something else than was asked for."""
+    said = problem(http.get(path), 422, "invalid")
+
+    assert [error["message"] for error in said["errors"]] == ["there is no such parameter"]
+
+
 def test_a_history_says_what_each_event_changed_and_who_caused_it(http: httpx.Client, customer: str) -> None:
     sku = stock_of(http, 10)
     order = order_of(customer, sku, quantity=4)
