@@ -14,17 +14,20 @@ from typing import Any, Final
 import psycopg
 
 from app.database import DatabaseUnusable, DatabaseUrls, open_database
+from app.privacy.forgetting import CATEGORY as DECISIONS_ABOUT_PERSONS
 from app.runtime import remote_calls
 from app.settings import Settings
 from domain.aggregates import CATALOG
 from eventstore.appender import Appender
 from eventstore.connections import configure, store_pool
+from eventstore.decisions import CATEGORIES as DECISIONS_ABOUT_FOLLOWERS
 from eventstore.postgres import PostgresEventStore
 from workflows.saga import Registry
 from workflows.saga.check import Check
 from workflows.saga.codec import EventCodec
 from workflows.sagas import SAGAS
 
+_DECISIONS: Final = frozenset[str]({*DECISIONS_ABOUT_FOLLOWERS, DECISIONS_ABOUT_PERSONS})
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 
 Progress = Callable[[int, int, int], None]
@@ -60,7 +63,7 @@ async def check_once(settings: Settings, urls: DatabaseUrls, progress: Callable[
         store = PostgresEventStore(pool, Appender(pool))
         registry = Registry(SAGAS, await remote_calls(stack, settings))
         try:
-            report = await Check(store, EventCodec(CATALOG), registry).run(progress)
+            report = await Check(store, EventCodec(CATALOG), registry, decisions=_DECISIONS).run(progress)
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
             raise DatabaseUnusable("the database has no event store: run saga migrate") from error
     return report.document()

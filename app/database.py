@@ -35,6 +35,7 @@ MIGRATION_FOLDERS: Final = (
     "eventstore/migrations",
     "eventstore/audit/migrations",
     "workflows/saga/migrations",
+    "app/privacy/migrations",
     "app/migrations/versions",
 )
 GRANTS_FOLDERS: Final = (
@@ -42,6 +43,7 @@ GRANTS_FOLDERS: Final = (
     "eventstore/migrations/sql_0004",
     "eventstore/audit/migrations/sql",
     "workflows/saga/migrations/sql",
+    "app/privacy/migrations/sql",
     "app/migrations/sql",
 )
 MIGRATION_LOCK: Final = 0x5A6A_0001

@@ -20,9 +20,11 @@ from app.api import (
     sagas,
     starting,
     streams,
+    subjects,
 )
 from app.api.middleware import BodyLimit, RequestContext
 from app.api.reference import openapi_document
+from app.api.revealing import Revealing
 from app.problems import install_problems
 from app.runtime import Runtime, running
 from app.sandbox import carrier_router, supplier_router
@@ -54,12 +56,13 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     # The last one added is the outermost.
+    app.add_middleware(Revealing, seconds_max=settings.request_seconds_max)
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
     app.add_middleware(RequestContext)
     install_problems(app)
     # `/sagas/bulk` before `/sagas/{name}`: no saga can be called so.
-    routed = (bulk, sagas, starting, operations, aggregates, past, streams, read_models, projections, audit)
-    for module in (*routed, health):
+    routed = (bulk, sagas, starting, operations, subjects, aggregates, past, streams, read_models)
+    for module in (*routed, projections, audit, health):
         app.include_router(module.router)
     _install_reference(app)
     return app

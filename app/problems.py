@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from app.json_response import JsonResponse
 from app.positions import LostPosition, OtherTimeline
 from app.readmodels.reading import ReadModelBehind
+from app.privacy.cipher import KeyLocked
 from domain import Rejected, UnknownName
 from eventstore import (
     AppendRefused,
@@ -163,6 +164,7 @@ FAMILIES: Final[Mapping[type[Exception], Family]] = {
     TablesBusy: Family(503, "tables-busy", "Readers hold the tables; nothing was changed, try again", 1),
     Contention: Family(503, "contention", "Too many writers at once; try again", 1),
     ReadModelBehind: Family(503, "read-model-behind", "The read model has not come so far yet; try again", 1),
+    KeyLocked: Family(503, "key-locked", "The server lacks the master key of personal data"),
     NotReady: Family(503, "not-ready", "The server is not ready", 1),
     StoreUnavailable: _AWAY,
     UnsafeReader: _AWAY,

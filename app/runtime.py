@@ -23,6 +23,7 @@ from app.executors import retention as retaining
 from app.executors import supervisor as supervising
 from app.executors.periodic import periodically
 from app.positions import History, Position
+from app.privacy import Keys, MasterKeys, Privacy, check_subjects, private
 from app.readmodels.projections import projections_of, tables_file
 from app.readmodels.sagas import SagaList
 from app.settings import Settings
@@ -119,6 +120,7 @@ class Runtime:
     retention: Retention
     past: Past
     sealer: Sealer
+    privacy: Privacy
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     exit_code: int = 0
     looking_after: list[asyncio.Task[None]] = field(default_factory=list)
@@ -190,12 +192,13 @@ class Runtime:
 async def running(settings: Settings) -> AsyncIterator[Runtime]:
     """A whole executor: it serves requests and runs sagas until the context ends.
 
-    Raises DatabaseUnusable, EmbeddedPostgresError, LeaseLost, BrokenChain.
+    Raises DatabaseUnusable, EmbeddedPostgresError, LeaseLost, BrokenChain, MasterKeyWrong, NoSubject.
     """
     async with AsyncExitStack() as stack:
         # Before the database is touched: code that cannot read it has no business with it.
         codec = EventCodec(CATALOG)
         registry = Registry(SAGAS, await remote_calls(stack, settings))
+        check_subjects(CATALOG, registry)
         urls = await stack.enter_async_context(open_database(settings))
         await migrate(urls)
         runtime = await _build(stack, settings, urls, codec, registry)
@@ -216,7 +219,10 @@ async def _build(
     store = PostgresEventStore(pool, appender)
     if faults := await sequence_faults(pool):
         raise DatabaseUnusable("; ".join(faults))
-    engine = SagaEngine(store, registry, codec)
+    privacy = Privacy(Keys(pool, MasterKeys.of(settings.master_key)))
+    await privacy.keys.check()
+    registry = Registry(registry.sagas, [private(call, privacy) for call in registry.calls])
+    engine = SagaEngine(store, registry, codec, privacy.protect)
     projections = projections_of(codec)
     by_name = {projection.name: projection for projection in projections}
     subscriptions = await _subscriptions(stack, urls, engine, commits)
@@ -262,6 +268,7 @@ async def _build(
         retention=Retention(pool, sagas, timedelta(hours=settings.dbos_rows_kept_hours)),
         past=Past(store, handler),
         sealer=Sealer(pool, settings.seal_seconds),
+        privacy=privacy,
         stopping=stopping,
     )
 

@@ -72,7 +72,8 @@ def run_server(settings: Settings, *, until_eof: bool = False) -> int:
     `until_eof` ties the server to whoever holds the other end of its standard input: it stops when that is
     closed, which the kernel does for a process that was killed.
 
-    Raises CannotListen, DatabaseUnusable, EmbeddedPostgresError, LeaseLost, BrokenChain.
+    Raises CannotListen, DatabaseUnusable, EmbeddedPostgresError, LeaseLost, BrokenChain,
+    MasterKeyWrong, NoSubject.
     """
     listener = bind(settings.host, settings.port)
     # With port 0 only the socket knows the port; the sandbox carrier of this process is reached through it.

@@ -10,6 +10,8 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.privacy.cipher import MasterKeys
+
 
 class SettingsError(Exception):
     """A setting has a bad value. The message names the variable and says what it may be."""
@@ -37,6 +39,12 @@ def _http_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _master_keys(text: str) -> str:
+    MasterKeys.of(text)
+    return text
+
+
+MasterKeyText = Annotated[str, AfterValidator(_master_keys)]
 PostgresUrl = Annotated[str, AfterValidator(_postgres_url)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -63,6 +71,10 @@ class Settings(BaseSettings):
     """The carrier's HTTP API. Default: the sandbox carrier of the same process."""
     supplier_url: HttpUrl | None = None
     """The supplier's HTTP API. Default: the sandbox supplier of the same process."""
+
+    master_key: MasterKeyText | None = Field(default=None, repr=False)
+    """Wraps the keys of personal data: 32 bytes in base64. Several, separated by commas: the first wraps, all
+    unwrap. Unset: those keys are kept as they are."""
 
     slots: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Runs of sagas that this executor works on at one time."""
@@ -102,6 +114,6 @@ class Settings(BaseSettings):
 def _line(problem: Mapping[str, Any]) -> str:
     name = "SAGA_" + "_".join(str(part) for part in problem["loc"]).upper()
     message = problem["msg"].removeprefix("Value error, ")
-    if name.endswith("_URL"):
-        return f"{name}: {message}"  # without the value: it may hold a password
+    if name.endswith(("_URL", "_KEY")):
+        return f"{name}: {message}"  # without the value: it may hold a password, or is one
     return f"{name}: {message} (got {str(problem['input'])!r})"

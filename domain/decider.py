@@ -15,10 +15,14 @@ from domain.upcaster import Upcaster
 
 
 class Command(BaseModel):
-    """A request in the imperative. Its class name is its durable name."""
+    """A request in the imperative. Its class name is its durable name.
+
+    `data_subject` names the field with the id of the person whose personal fields (domain.personal) it has.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     schema_version: ClassVar[int] = 1
+    data_subject: ClassVar[str | None] = None
 
 
 class Event(BaseModel):

@@ -17,6 +17,8 @@ from domain.values import Address, Id
 
 
 class PlaceOrder(Command):
+    data_subject = "customer_id"
+
     order_id: Id
     customer_id: Id
     ship_to: Address

@@ -5,6 +5,8 @@ from domain.values import Address, Id
 
 
 class DispatchShipment(Command):
+    data_subject = "order_id"  # of one that is sent by hand; a saga hands on what belongs to the customer
+
     order_id: Id
     tracking: Id
     ship_to: Address

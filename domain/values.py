@@ -4,6 +4,8 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from domain.personal import Personal
+
 QUANTITY_MAX: Final = 1_000_000
 """Items per command: no sum of them will reach 2^53, above which JSON readers disagree."""
 
@@ -16,13 +18,16 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"
 Note = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 """What somebody has to add, in one line; often nothing."""
 
+PersonalName = Annotated[Name, Personal()]
+"""The name of a person. Deciders see a token instead, which they can only compare and hand on."""
+
 Quantity = Annotated[int, Field(strict=True, ge=1, le=QUANTITY_MAX)]
 
 
 class Address(BaseModel):
-    """Where a parcel goes."""
+    """Where a parcel goes, and to whom."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Name
+    name: PersonalName
     country: Name

@@ -57,13 +57,21 @@ async def record(
     The last thing of a transaction: from here to its end it holds the readers of the log back. Raises
     FollowerConflict when another transaction has just decided.
     """
-    stream = stream_of(kind, name)
     metadata = {"actor": by.actor, "correlation_id": by.correlation_id}
     event = NewEvent(
         f"{kind.capitalize()}{what}",
         {"follower": name, **data, "actor": by.actor, "reason": by.reason},
         {key: value for key, value in metadata.items() if value is not None},
     )
+    if not await append_within(connection, stream_of(kind, name), event):
+        raise FollowerConflict(name, "somebody else has just decided about it; look again")
+
+
+async def append_within(connection: Connection, stream: str, event: NewEvent) -> bool:
+    """Append an event with the transaction of `connection`, the last thing of it.
+
+    False when another transaction has just appended to the stream: this one must not commit then.
+    """
     cursor = await connection.execute(
         "select coalesce(max(version), 0) from eventstore.events where stream = %s", [stream]
     )
@@ -72,5 +80,4 @@ async def record(
     parameter = Jsonb(document([item([batch])]), dumps=orjson.dumps)
     cursor = await connection.execute("select eventstore.append_items(%s)", [parameter])
     answer = await cursor.fetchone()
-    if answer is None or answer[0][0]["status"] != "appended":
-        raise FollowerConflict(name, "somebody else has just decided about it; look again")
+    return answer is not None and answer[0][0]["status"] == "appended"

@@ -24,6 +24,8 @@ SHOP: Final = "shop"
 class FulfilOrder(Command):
     """What the customer ordered. The customer's account is `customer_id`."""
 
+    data_subject = "customer_id"
+
     order_id: Id
     customer_id: Id
     ship_to: Address

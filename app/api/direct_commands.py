@@ -41,14 +41,18 @@ class AlreadyHandled(Exception):
 async def send_command(runtime: Runtime, command: Command, request: Request) -> dict[str, Any]:
     """Decide the command and append its events; the answer is a CommandAnswer.
 
+    Its personal values are encrypted first, so that nothing else ever sees them.
     The id is looked up before anything is decided: on today's state the same command may well be refused.
     Raises Rejected, VersionMismatch, CommandIdReused, Contention, StoreUnavailable.
     """
+    came = command
+    [command] = await runtime.privacy.protect([command])
     decider = runtime.codec.catalog.decider_of(command)
     key = decider.key(command)
     stream = decider.stream(key)
     command_id = _command_id(stream, command, request)
-    if command_id is not None and (handled := await _handled(runtime, command_id)):
+    as_it_came = _command_id(stream, came, request)  # so it was recorded when nothing was encrypted
+    if command_id and as_it_came and (handled := await _handled(runtime, command_id, as_it_came)):
         return await _answer(runtime.store, handled.stream, handled.first_version, handled.last_version)
     if request.expected_version is not None:
         # Also brings the cached state up to date: a stale one must not contradict a client that knows better.
@@ -76,9 +80,9 @@ def _command_id(stream: str, command: Command, request: Request) -> CommandId | 
     return CommandId(request.command_id, hashlib.sha256(asked).hexdigest())
 
 
-async def _handled(runtime: Runtime, command_id: CommandId) -> HandledCommand | None:
+async def _handled(runtime: Runtime, command_id: CommandId, as_it_came: CommandId) -> HandledCommand | None:
     handled = await HandledCommands(runtime.pool).find(command_id.command_id)
-    if handled is not None and handled.fingerprint != command_id.fingerprint:
+    if handled is not None and handled.fingerprint not in (command_id.fingerprint, as_it_came.fingerprint):
         raise CommandIdReused(command_id.command_id)
     return handled
 

@@ -20,6 +20,7 @@ from app.api.projections import (
     SkipEventRequest,
 )
 from app.api.starting import BatchRequest
+from app.api.subjects import ForgetRequest
 from app.problems import MEDIA_TYPE
 from domain import Catalog
 from workflows.saga import Registry, SagaDefinition
@@ -36,6 +37,7 @@ BODIES: Final[dict[str, type[BaseModel]]] = {
     "/sagas/{saga_id}/skip": SkipRequest,
     "/sagas/{saga_id}/abandon": ReasonRequest,
     "/sagas/{saga_id}/signals/{signal}": SignalRequest,
+    "/subjects/{subject}/forget": ForgetRequest,
     "/projections/{name}/retry": RetryRequest,
     "/projections/{name}/skip": SkipEventRequest,
     "/projections/{name}/rebuild": DecisionRequest,
@@ -68,6 +70,7 @@ TAGS: Final = [
     },
     {"name": "events", "description": "What happened: one stream, or all of them in one order."},
     {"name": "audit", "description": "Why something is so, and that it was not changed: anchors, proofs."},
+    {"name": "subjects", "description": "Persons: forget what is known of one."},
     {"name": "projections", "description": "Followers of the log: parked ones, rebuilds of read models."},
     {"name": "health", "description": "For load balancers and supervisors."},
     {"name": "sandbox carrier", "description": "A carrier to try things with; it can be told to misbehave."},
@@ -96,6 +99,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "ReasonRequest": {"reason": "the carrier is back"},
     "SkipRequest": {"reason": "refunded by hand", "step": "3"},
     "SignalRequest": {"id": "approval-7", "data": {"approved": True}},
+    "ForgetRequest": {"reason": "asked for it, ticket 4711"},
     "DecisionRequest": {"reason": "version 2 counts returns"},
     "RetryRequest": {"reason": "the code is mended"},
     "SkipEventRequest": {"reason": "recorded by a test", "position": 17},

@@ -14,12 +14,14 @@ from app.ids import ID_LENGTH_MAX, ID_PATTERN
 from app.problems import FieldError, InvalidRequest, UnsupportedMediaType
 from app.runtime import Runtime
 from domain.values import Name
+from domain.personal import TOKEN_PREFIX
 from eventstore.validation import MAX_VERSION
 
 M = TypeVar("M", bound=BaseModel)
 
 PATIENCE_SECONDS: Final = 2.0
 """How long a read model is waited for when the client does not say."""
+NO_TOKEN: Final = f"must not contain {TOKEN_PREFIX!r}, which marks encrypted values"
 _RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _WAIT: Final = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=$|[,;])")
 
@@ -170,12 +172,33 @@ async def json_object(request: Request) -> dict[str, Any]:
     if announced != "application/json" and not re.fullmatch(r"application/[\w.+-]+\+json", announced):
         raise UnsupportedMediaType(f"the body must be application/json, not {announced[:100] or 'unnamed'}")
     try:
-        document = orjson.loads(await request.body())
+        body = await request.body()
+        document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest([FieldError(field="body", message=f"not JSON: {error}")]) from None
     if not isinstance(document, dict):
         raise InvalidRequest([FieldError(field="body", message="must be a JSON object")])
+    if TOKEN_PREFIX.encode() in body or b"\\u" in body:
+        _refuse_tokens(document)
     return document
+
+
+def _refuse_tokens(document: dict[str, Any]) -> None:
+    """What looks like an encrypted value would be decrypted in answers, for whoever sent it.
+
+    Raises InvalidRequest.
+    """
+    waiting: list[tuple[str, Any]] = [("", document)]
+    while waiting:
+        place, value = waiting.pop()
+        match value:
+            case dict():
+                waiting += [(f"{place}.{name}", each) for name, each in value.items()]
+                waiting += [(place, name) for name in value]
+            case list():
+                waiting += [(f"{place}.{number}", each) for number, each in enumerate(value)]
+            case str() if TOKEN_PREFIX in value:
+                raise InvalidRequest([FieldError(field=place.removeprefix(".") or "body", message=NO_TOKEN)])
 
 
 JsonObject = Annotated[dict[str, Any], Depends(json_object)]

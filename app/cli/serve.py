@@ -26,11 +26,15 @@ def serve(
     from app.cluster import EmbeddedPostgresError  # noqa: PLC0415 - see the module
     from app.database import DatabaseUnusable  # noqa: PLC0415
     from app.executors import LeaseLost  # noqa: PLC0415
+    from app.privacy import MasterKeyWrong, NoSubject  # noqa: PLC0415
     from app.server import CannotListen, end_process, run_server  # noqa: PLC0415
     from app.settings import Settings, SettingsError  # noqa: PLC0415
     from eventstore import BrokenChain  # noqa: PLC0415
 
-    refusals = SettingsError, DatabaseUnusable, EmbeddedPostgresError, LeaseLost, CannotListen, BrokenChain
+    refusals = (
+        *(SettingsError, DatabaseUnusable, EmbeddedPostgresError, LeaseLost, CannotListen, BrokenChain),
+        *(MasterKeyWrong, NoSubject),
+    )
     try:
         exit_code = run_server(Settings.load(host=host, port=port), until_eof=until_eof)
     except refusals as error:

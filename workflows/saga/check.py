@@ -126,12 +126,16 @@ class Blank(JournalWriter):
 
 @dataclass
 class Check:
-    """One pass over the log, with the codec and the registry of this code."""
+    """One pass over the log, with the codec and the registry of this code.
+
+    `decisions` are categories of streams that tell what was decided, and that no code reads.
+    """
 
     store: EventStore
     codec: EventCodec
     registry: Registry
     report: Report = field(default_factory=Report)
+    decisions: frozenset[str] = DECISIONS_ABOUT_FOLLOWERS
     _unread: dict[tuple[str, int], Finding] = field(default_factory=dict)
     _shapes: dict[str, Shape[Any]] = field(default_factory=dict)
     _census: Census = field(init=False)
@@ -155,7 +159,7 @@ class Check:
 
     async def _check_event(self, event: RecordedEvent) -> None:
         category, _, saga_id = event.stream.partition("-")
-        if category in DECISIONS_ABOUT_FOLLOWERS:
+        if category in self.decisions:
             return
         of_saga = category == journal.CATEGORY
         try:

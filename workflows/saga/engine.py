@@ -5,13 +5,14 @@ from the journal's state at that version; if the journal moves meanwhile the req
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from uuid_utils.compat import uuid7
 
 from domain import Event
@@ -30,6 +31,14 @@ from workflows.saga.view import SagaView, view
 RACES_MAX = 30
 POLL_SECONDS_FIRST = 0.01
 POLL_SECONDS_MAX = 0.25
+
+Protect = Callable[[Sequence[BaseModel]], Awaitable[Sequence[BaseModel]]]
+"""What is done to inputs and signals that come in, before anything is compared or recorded."""
+
+
+async def as_they_are(models: Sequence[BaseModel]) -> Sequence[BaseModel]:
+    return models
+
 
 Decide = Callable[[SagaState, int], Event | None]
 """What to append to the journal of a saga, None for nothing; the number is that of the run it may name."""
@@ -50,6 +59,7 @@ class SagaEngine:
     store: EventStore
     registry: Registry
     codec: EventCodec
+    protect: Protect = as_they_are
 
     async def start(
         self,
@@ -68,7 +78,7 @@ class SagaEngine:
         by the database's clock. `causation_id` is the event that starts it. Raises UnknownSaga,
         InvalidSagaId, SagaConflict, pydantic.ValidationError, ValueError.
         """
-        asked = Asked.of(self.registry.saga(name), saga_input, saga_id, at)
+        [asked] = await self._asked(name, [(saga_id, saga_input)], at)
         origin = {"actor": actor, "correlation_id": correlation_id, "causation_id": causation_id}
         created = await start_all(self.store, self.codec, [asked], origin)
         return Started(await self.view(asked.saga_id), created=bool(created))
@@ -86,13 +96,26 @@ class SagaEngine:
         One that was requested before is answered as it is. Raises InvalidBatch, UnknownSaga, InvalidSagaId,
         SagaConflict, pydantic.ValidationError.
         """
-        definition = self.registry.saga(name)
-        asked = [Asked.of(definition, saga_input, saga_id) for saga_id, saga_input in sagas]
+        asked = await self._asked(name, sagas)
         check_batch(asked)
         created = await start_all(
             self.store, self.codec, asked, {"actor": actor, "correlation_id": correlation_id}
         )
         return [Started(await self.view(each.saga_id), each.saga_id in created) for each in asked]
+
+    async def _asked(
+        self,
+        name: str,
+        sagas: Sequence[tuple[str | None, dict[str, Any] | BaseModel]],
+        at: datetime | None = None,
+    ) -> list[Asked]:
+        definition = self.registry.saga(name)
+        came = [definition.input.model_validate(saga_input) for _, saga_input in sagas]
+        inputs = await self.protect(came)
+        return [
+            replace(Asked.of(definition, protected, saga_id, at), came=as_it_came)
+            for (saga_id, _), as_it_came, protected in zip(sagas, came, inputs, strict=True)
+        ]
 
     async def view(self, saga_id: str) -> SagaView:
         """Raises SagaNotFound."""
@@ -186,14 +209,24 @@ class SagaEngine:
     ) -> Decide:
         """The decision on a signal to whatever saga it is handed to; raises what `signal` does."""
         signal_id, now = signal_id or str(uuid7()), await self.store.now()
+        protected = await self._protected_signal(signal, data)
 
         def decide(state: SagaState, next_run: int) -> Event | None:
-            checked = self._signal_type(state, signal).model_validate(data).model_dump(mode="json")
+            expected = self._signal_type(state, signal)
+            checked = expected.model_validate(protected.get(expected, data)).model_dump(mode="json")
             return operations.signal(
                 state, next_run, name=signal, signal_id=signal_id, data=checked, actor=actor, now=now
             )
 
         return decide
+
+    async def _protected_signal(self, signal: str, data: Any) -> dict[type[BaseModel], BaseModel]:
+        """The data as each type that a signal of this name has, as far as it fits."""
+        found: dict[type[BaseModel], BaseModel] = {}
+        for expected in {saga.signals[signal] for saga in self.registry if signal in saga.signals}:
+            with suppress(ValidationError):  # told to whoever sends it to a saga that receives this type
+                [found[expected]] = await self.protect([expected.model_validate(data)])
+        return found
 
     def _signal_type(self, state: SagaState, signal: str) -> type[BaseModel]:
         signals = self.registry.saga(state.name).signals

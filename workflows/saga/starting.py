@@ -24,12 +24,16 @@ Origin = Mapping[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One saga that somebody asks for. It starts at once, or at `start_at` by the database's clock."""
+    """One saga that somebody asks for. It starts at once, or at `start_at` by the database's clock.
+
+    `came` is the input as it came in, before it was protected: so it was recorded when nothing was.
+    """
 
     definition: SagaDefinition
     saga_id: str
     input: BaseModel
     start_at: datetime | None = None
+    came: BaseModel | None = None
 
     @classmethod
     def of(
@@ -73,7 +77,7 @@ class Asked:
     def is_that_of(self, state: SagaState) -> bool:
         """Whether the saga was started by the same request: today's defaults count for both, times do not."""
         try:
-            same_input = self.definition.input.model_validate(state.first_input) == self.input
+            same_input = self.definition.input.model_validate(state.first_input) in (self.input, self.came)
         except ValidationError:
             return False
         return state.name == self.definition.name and same_input
