@@ -94,6 +94,9 @@ class SagaClient:
     async def bulk(self, body: Json) -> Json:
         return await self._send("POST", "/sagas/bulk", json=body)
 
+    async def forget(self, subject: str, reason: str) -> Json:
+        return await self._send("POST", f"/subjects/{_part(subject)}/forget", json={"reason": reason})
+
     async def projections(self) -> Json:
         return await self._send("GET", "/projections")
 

@@ -15,6 +15,8 @@ from app.cli import (
     check,
     demo,
     events,
+    forget,
+    keys,
     operations,
     read_models,
     sagas,
@@ -81,6 +83,8 @@ app.command(rich_help_panel=OPERATE)(operations.resume)
 app.command(rich_help_panel=OPERATE)(operations.skip)
 app.command(rich_help_panel=OPERATE)(operations.abandon)
 app.command(rich_help_panel=OPERATE)(bulk.bulk)
+app.command(rich_help_panel=OPERATE)(operations.bulk)
+app.command(rich_help_panel=OPERATE)(forget.forget)
 app.add_typer(projections, name="projections", rich_help_panel=OPERATE)
 
 

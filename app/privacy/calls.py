@@ -1,27 +1,33 @@
 """Calls of other systems: they are sent what they need to know, and what they answer is encrypted again."""
 
-import re
-import traceback
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 
+from app.privacy.cipher import Key
 from app.privacy.privacy import Privacy
 from domain import Rejected
 from eventstore import StoreUnavailable
 from workflows.saga import CallDefinition, Transient
 
+COMPLAINT_BYTES_MAX: Final = 1_000
+"""As much of an error is kept: encrypted it must be short enough for the journal, or it would be cut."""
+
 Send = Callable[[Any, str], Awaitable[Any]]
 
 
 class CallFault(Exception):
-    """What went wrong in a call, told without the personal data that it was about."""
+    """What went wrong in a call that was about a person."""
 
 
 def private(definition: CallDefinition[Any, Any], privacy: Privacy) -> CallDefinition[Any, Any]:
-    """The same call. Its functions get readable values; the journal has tokens, also in what they say."""
+    """The same call. Its functions get readable values; the journal has tokens.
+
+    What the other side says when it was told something personal is encrypted as a whole: it may quote that,
+    in part or in another form. It is forgotten with the person.
+    """
     resolver = definition.resolver
     return replace(
         definition,
@@ -31,17 +37,17 @@ def private(definition: CallDefinition[Any, Any], privacy: Privacy) -> CallDefin
 
 
 def _private(send: Send, privacy: Privacy) -> Send:
-    async def sending(argument: BaseModel, key: str) -> Any:
+    async def sending(argument: BaseModel, idempotency_key: str) -> Any:
         try:
-            plain, tokens = await privacy.revealed(argument)
+            plain, key = await privacy.revealed(argument)
         except StoreUnavailable as away:
             raise Transient("the keys of personal data are out of reach") from away
         try:
-            result = await send(plain, key)
+            result = await send(plain, idempotency_key)
         except Exception as error:
-            if (told := _without(error, tokens)) is error:
+            if key is None:
                 raise
-            raise told from None
+            raise _encrypted(error, key) from None
         if result is None:
             return None
         [protected] = await privacy.protect([result])
@@ -50,38 +56,27 @@ def _private(send: Send, privacy: Privacy) -> Send:
     return sending
 
 
-def _without(error: Exception, tokens: Mapping[str, str]) -> Exception:
-    """The same error with tokens for the texts that it quotes; itself if it quotes none."""
-    if not tokens:
-        return error
+def _encrypted(error: Exception, key: Key) -> Exception:
     match error:
         case Rejected():
-            reason, data = _hidden(error.reason, tokens), _hidden(error.data, tokens)
-            same = (reason, data) == (error.reason, error.data)
-            return error if same else Rejected(reason, code=error.code, data=data)
+            return Rejected(_sealed(error.reason, key), code=error.code, data=_sealed(error.data, key))
         case Transient():
-            text = _hidden(str(error), tokens)
-            return error if text == str(error) else Transient(text)
+            return Transient(_sealed(str(error), key))
         case TimeoutError():
-            return error
-    trace = "".join(traceback.format_exception(error))
-    if _hidden(trace, tokens) == trace:
-        return error
-    return CallFault(_hidden(f"{type(error).__name__}: {error}", tokens)).with_traceback(error.__traceback__)
+            return TimeoutError(_sealed(str(error), key))
+        case _:
+            told = f"{type(error).__name__}: {_sealed(str(error), key)}"
+            return CallFault(told).with_traceback(error.__traceback__)
 
 
-def _hidden(value: Any, tokens: Mapping[str, str]) -> Any:
-    """In one pass, so that nothing is found inside a token, and the longest text first."""
+def _sealed(value: Any, key: Key) -> Any:
     match value:
         case str():
-            return _any_of(tokens).sub(lambda text: tokens[text[0]], value)
+            kept = value.encode("utf-8", "backslashreplace")[:COMPLAINT_BYTES_MAX].decode(errors="ignore")
+            return key.seal(kept) if kept else ""
         case dict():
-            return {_hidden(name, tokens): _hidden(each, tokens) for name, each in value.items()}
+            return {name: _sealed(each, key) for name, each in value.items()}
         case list() | tuple():
-            return [_hidden(each, tokens) for each in value]
+            return [_sealed(each, key) for each in value]
         case _:
             return value
-
-
-def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))))

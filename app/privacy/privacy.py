@@ -64,8 +64,11 @@ class Privacy:
         keys = await self._keys_in([text])
         return TOKEN.sub(lambda token: quoted(_shown(token, keys)).decode(), text).encode()
 
-    async def revealed(self, model: M) -> tuple[M, Mapping[str, str]]:
-        """The model with what its tokens stand for, and the tokens by these texts. Raises Unreadable."""
+    async def revealed(self, model: M) -> tuple[M, Key | None]:
+        """The model with what its tokens stand for, and a key of them: None if nothing personal is in it.
+
+        Raises Unreadable.
+        """
         texts: list[str] = []
 
         def note(text: str, _subject: str | None) -> str:
@@ -74,16 +77,13 @@ class Privacy:
 
         with_texts(model, note)
         keys = await self._keys_in(texts)
-        tokens: dict[str, str] = {}
 
         def shown(token: Any) -> str:
             key = keys.get(token[1])
-            text = FORGOTTEN if key is None else key.open(token[2])
-            if key is not None:
-                tokens[text] = token[0]
-            return text
+            return FORGOTTEN if key is None else key.open(token[2])
 
-        return with_texts(model, lambda text, _: TOKEN.sub(shown, text)), tokens
+        plain = with_texts(model, lambda text, _: TOKEN.sub(shown, text))
+        return plain, min(keys.values(), key=lambda key: key.key_id, default=None)
 
     async def _keys_in(self, texts: Iterable[str]) -> Mapping[str, Key]:
         key_ids = {token[1] for text in texts for token in TOKEN.finditer(text)}
