@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from psycopg.rows import args_row
+from psycopg.rows import args_row, tuple_row
 from pydantic import BaseModel
 
 from app.privacy.cipher import Key, MasterKeys, MasterKeyWrong
@@ -17,8 +17,16 @@ _BY_SUBJECT: Final = "select key_id, subject, key, master from privacy.keys wher
 _MAKE: Final = """
     insert into privacy.keys (key_id, subject, key, master)
     select * from unnest(%(key_ids)s::text[], %(subjects)s::text[], %(keys)s::bytea[], %(masters)s::text[])
-        on conflict (subject) do nothing"""
+        on conflict (subject) do nothing
+    returning key_id"""
 _DESTROY: Final = "delete from privacy.keys where subject = %s returning key_id, created_at"
+_TO_REWRAP: Final = """
+    select key_id, key, master from privacy.keys where master is distinct from %(first)s limit 500"""
+# A key that was destroyed meanwhile stays so.
+_REWRAP: Final = """
+    update privacy.keys set key = %(wrapped)s, master = %(first)s
+     where key_id = %(key_id)s and key = %(kept)s
+    returning key_id"""
 _WRAPPED_OTHERWISE: Final = """
     select coalesce(min(master), '') from privacy.keys
      where master is not null and not master = any(%(known)s)"""
@@ -63,6 +71,16 @@ class Keys:
             found |= await self._rows(_BY_SUBJECT, {"subjects": missing})
         return found
 
+    async def rewrap(self) -> int:
+        """Wrap with the first master key what is not; how many keys. Nobody need stop for it."""
+        count = 0
+        while rows := await self._reader.rows(_TO_REWRAP, {"first": self._masters.first}, tuple_row):
+            for key_id, kept, master in rows:
+                wrapped, first = self._masters.wrap(self._masters.unwrap(key_id, kept, master))
+                parameters = {"key_id": key_id, "kept": kept, "wrapped": wrapped, "first": first}
+                count += len(await self._reader.rows(_REWRAP, parameters, tuple_row))
+        return count
+
     async def _make(self, subjects: list[str]) -> None:
         new = [Key.new() for _ in subjects]
         wrapped = [self._masters.wrap(key) for key in new]
@@ -72,7 +90,7 @@ class Keys:
             "keys": [kept for kept, _ in wrapped],
             "masters": [master for _, master in wrapped],
         }
-        await self._reader.rows(f"{_MAKE} returning 1", parameters, args_row(lambda one: one))
+        await self._reader.rows(_MAKE, parameters, tuple_row)
 
     async def _rows(self, query: str, parameters: dict[str, Any]) -> dict[str, Key]:
         def row(key_id: str, subject: str, kept: bytes, master: str | None) -> tuple[str, Key]:
