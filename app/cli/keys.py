@@ -26,7 +26,7 @@ def rewrap(
     """
     from app.cluster import EmbeddedPostgresError  # noqa: PLC0415 - the application takes a second to load
     from app.database import DatabaseUnusable, migrate, open_database  # noqa: PLC0415
-    from app.privacy import KeyLocked, Keys, MasterKeys  # noqa: PLC0415
+    from app.privacy import KeyLocked, Keys, MasterKeys, MasterKeyWrong  # noqa: PLC0415
     from app.settings import Settings, SettingsError  # noqa: PLC0415
     from eventstore import StoreUnavailable  # noqa: PLC0415
     from eventstore.connections import store_pool  # noqa: PLC0415
@@ -38,9 +38,14 @@ def rewrap(
         async with open_database(settings) as urls:
             await migrate(urls)
             async with store_pool(urls.app, 1) as pool:
-                return await Keys(pool, MasterKeys.of(settings.master_key)).rewrap()
+                found = Keys(pool, MasterKeys.of(settings.master_key))
+                await found.check()  # all of them or none
+                return await found.rewrap()
 
-    refusals = SettingsError, DatabaseUnusable, EmbeddedPostgresError, StoreUnavailable, KeyLocked
+    refusals = (
+        *(SettingsError, DatabaseUnusable, EmbeddedPostgresError, StoreUnavailable),
+        *(KeyLocked, MasterKeyWrong),
+    )
     try:
         count = asyncio.run(run())
     except refusals as error:

@@ -74,7 +74,7 @@ def test_a_master_key_comes_changes_and_is_missed(database: Database) -> None:
     assert served(f"{NEW},{OLD}") == ["Hanna"] * 3
 
     locked = run("keys", "rewrap", **urls, SAGA_MASTER_KEY=NEW)
-    assert "is not set" in error_line(locked)
+    assert "is not the one of all keys" in error_line(locked)
     assert "set SAGA_MASTER_KEY" in error_line(run("keys", "rewrap", **urls))
     rewrapped = document(run("keys", "rewrap", "--json", **urls, SAGA_MASTER_KEY=f"{NEW},{OLD}"))
 

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import cast
 
 import psycopg
 import pytest
+from psycopg import sql
 from pydantic import BaseModel
 
 from app.privacy import KeyLocked, Keys, MasterKeys, MasterKeyWrong, Privacy, forget
@@ -15,6 +17,7 @@ from domain.values import Address
 from eventstore.connections import Pool, store_pool
 from eventstore.decisions import Author
 from tests.conftest import Database
+from tests.docs.pages import page
 from tests.integration.eventstore.dying import Death, dying_pool
 from workflows.carrier import BookCarrier
 
@@ -211,3 +214,20 @@ async def test_keys_are_wrapped_anew(pool: Pool) -> None:
     after = await new.of(["a", "b"])
     assert after == before
     assert isinstance(after["a"], Key)
+
+
+async def test_keys_from_a_backup_do_not_bring_back_who_was_forgotten(
+    privacy: Privacy, pool: Pool, database: Database
+) -> None:
+    """By the statement that docs/personal-data.md has for it."""
+    [statement] = [block.text for block in page("docs/personal-data.md").blocks if block.language == "sql"]
+    names = [name_of(each) for each in await privacy.protect([parcel("Hanna Moos"), parcel("Eva", "other")])]
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("create table backup as select * from privacy.keys")
+        await forget(pool, "VINET", WHY)
+        owner.execute("insert into privacy.keys select * from backup on conflict do nothing")
+        assert await shown(privacy, " ".join(names)) == "Hanna Moos Eva"
+
+        owner.execute(cast("sql.SQL", statement.encode()))
+
+    assert await shown(privacy, " ".join(names)) == "forgotten Eva"
