@@ -32,16 +32,18 @@ class Call(Greet):
     loud: bool
 
 
-async def greet(saga: Saga, asked: Greet) -> str:
-    child = await saga.start("child", asked)
-    said = await saga.receive("answer", Greet)
-    await child.result()
-    return f"{asked.name} {said.name}"
-
-
 async def child(saga: Saga, asked: Greet) -> str:
     await saga.execute(Do(tally="greeted"), compensate=NOTHING)
     return asked.name
+
+
+CHILD = SagaDefinition("child", child, Greet)
+
+
+async def greet(saga: Saga, asked: Greet) -> str:
+    of_child = await saga.start(CHILD, asked)
+    said = await saga.receive("answer", Greet)
+    return f"{of_child} {said.name}"
 
 
 def token(text: str) -> str:
@@ -66,7 +68,7 @@ def service() -> MemoryService:
     sagas = [
         SagaDefinition("greet", greet, Greet, signals={"answer": Greet}),
         SagaDefinition("called", greet, Greet, signals={"answer": Call}),
-        SagaDefinition("child", child, Greet),
+        CHILD,
         by_event,
         by_clock,
     ]
