@@ -28,6 +28,11 @@ class PersonalText(str):
 
     __slots__ = ()
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Also a value by itself is of a type that can be stored: what a saga returns, for one."""
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
+
     @property
     def is_token(self) -> bool:
         return TOKEN.fullmatch(self) is not None

@@ -13,8 +13,8 @@ from pydantic import BaseModel, StringConstraints, ValidationError
 from app.ids import ID_LENGTH_MAX, ID_PATTERN
 from app.problems import FieldError, InvalidRequest, UnsupportedMediaType
 from app.runtime import Runtime
-from domain.values import Name
 from domain.personal import TOKEN_PREFIX
+from domain.values import Name
 from eventstore.validation import MAX_VERSION
 
 M = TypeVar("M", bound=BaseModel)

@@ -3,10 +3,9 @@
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.requests import Actor, CorrelationOf, JsonObject, Key, RuntimeOf, in_time, validated
+from app.api.requests import Actor, CorrelationOf, JsonObject, Key, Reason, RuntimeOf, in_time, validated
 from app.api.wire import problems
 from app.privacy import Forgotten, forget
-from domain.values import Name
 from eventstore.decisions import Author
 
 router = APIRouter(tags=["subjects"])
@@ -17,7 +16,7 @@ class ForgetRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: Name = Field(examples=["asked for it, ticket 4711"])
+    reason: Reason = Field(examples=["asked for it, ticket 4711"])
 
 
 @router.post(

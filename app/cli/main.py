@@ -84,7 +84,6 @@ app.command(rich_help_panel=OPERATE)(operations.resume)
 app.command(rich_help_panel=OPERATE)(operations.skip)
 app.command(rich_help_panel=OPERATE)(operations.abandon)
 app.command(rich_help_panel=OPERATE)(bulk.bulk)
-app.command(rich_help_panel=OPERATE)(operations.bulk)
 app.command(rich_help_panel=OPERATE)(forget.forget)
 app.add_typer(projections, name="projections", rich_help_panel=OPERATE)
 

@@ -54,12 +54,15 @@ def pages_of(order: Json) -> list[str]:
         f"/aggregates/order/{order['order_id']}/history",
         f"/aggregates/order/{order['order_id']}?version=1",
         f"/aggregates/shipment/{order['order_id']}",
+        f"/orders/{order['order_id']}",
+        f"/orders?customer={order['customer_id']}",
     ]
 
 
 def test_the_name_is_answered_until_the_person_is_forgotten(http: httpx.Client, order: Json) -> None:
     answer = start(http, "fulfil-order", order).raise_for_status()
     assert answer.json()["input"] == order
+    until(lambda: http.get(f"/orders/{order['order_id']}").is_success)
     quoted = json.dumps(NAME, ensure_ascii=False)
     for page in pages_of(order):
         text = http.get(page).raise_for_status().text
