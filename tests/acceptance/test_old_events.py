@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from eventstore import Batch, NewEvent
+from eventstore import Batch, CommandId, NewEvent
 from eventstore.documents import document, item
 from tests.acceptance.server import ROOT, Json, command, environment, serving, until
 from tests.conftest import Database
@@ -26,9 +26,11 @@ VERSION_1 = [
 NEWER = NewEvent("ReorderPointSet", {"sku": "cup", "level": 5, "from": "next year"}, schema_version=3)
 
 
-def store(database: Database, stream: str, version: int, *events: NewEvent) -> None:
+def store(
+    database: Database, stream: str, version: int, *events: NewEvent, command: CommandId | None = None
+) -> None:
     """As the code of that version did."""
-    one = document([item([Batch(stream, version, events)])])
+    one = document([item([Batch(stream, version, events)], command)])
     with psycopg.connect(database.url) as connection:
         connection.execute("select eventstore.append_items(%s)", [Jsonb(one, dumps=orjson.dumps)])
 

@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 
 import httpx
+import orjson
 import psycopg
 import pytest
 
 from app.database import APP_ROLE
 from app.embedded import EmbeddedPostgres
-from eventstore import NewEvent
+from domain.order import PlaceOrder
+from eventstore import CommandId, NewEvent
 from tests.acceptance.carrier import NosyCarrier, nosy_carrier
 from tests.acceptance.conftest import DATABASE
 from tests.acceptance.server import Json, account_with, order_of, serving, start, stock_of, unique, until
@@ -55,7 +58,7 @@ def pages_of(order: Json) -> list[str]:
         f"/aggregates/order/{order['order_id']}?version=1",
         f"/aggregates/shipment/{order['order_id']}",
         f"/orders/{order['order_id']}",
-        f"/orders?customer={order['customer_id']}",
+        f"/orders?customer_id={order['customer_id']}",
     ]
 
 
@@ -212,8 +215,14 @@ def test_what_was_stored_before_values_were_encrypted_is_read(
     placed = {**order, "total": {"amount": 1000, "currency": "USD"}}
     metadata = {"correlation_id": saga_id, "actor": "anonymous"}
     store(database, f"saga-{saga_id}", 0, NewEvent("SagaRequested", requested, metadata))
-    store(database, f"order-{order['order_id']}", 0, NewEvent("OrderPlaced", placed, metadata))
+    key, stream = unique("key"), f"order-{order['order_id']}"
+    body = orjson.dumps(PlaceOrder.model_validate(order).model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+    asked = CommandId(key, sha256(b"\n".join((stream.encode(), b"PlaceOrder", body))).hexdigest())
+    store(database, stream, 0, NewEvent("OrderPlaced", placed, metadata), command=asked)
 
+    command = {"json": order, "headers": {"Idempotency-Key": key}}
+    sent = http.post(f"/aggregates/order/{order['order_id']}/place-order", **command).raise_for_status()
+    assert sent.json()["events"][0]["data"]["ship_to"]["name"] == NAME
     again = http.post("/sagas/fulfil-order", json=order)
     forget(http, order["customer_id"])
 
