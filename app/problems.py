@@ -17,8 +17,6 @@ from starlette.exceptions import HTTPException
 
 from app.json_response import JsonResponse
 from app.positions import LostPosition, OtherTimeline
-from app.readmodels.reading import ReadModelBehind
-from app.positions import OtherTimeline
 from app.privacy.cipher import KeyLocked
 from app.readmodels.reading import ReadModelBehind
 from domain import Rejected, UnknownName
