@@ -92,7 +92,7 @@ class Listing(Generic[M]):
         Raises InvalidCursor.
         """
         rows, place = await self.rows(view.connection, given, sort, limit, after)
-        return rows, place and Cursor(self.name, sort, place, view.position).encode()
+        return rows, None if place is None else Cursor(self.name, sort, place, view.position).encode()
 
     async def rows(
         self,

@@ -179,8 +179,8 @@ class SagaList:
         """Sagas, newest first, below the position `before`, and the `before` of the next page."""
         given = wanted.given() | ({} if before is None else {"before": before})
         async with self._pool.connection() as connection:
-            rows, following = await SAGAS.rows(connection, given, SORT, limit)
-        return rows, following and rows[-1].position
+            rows, place = await SAGAS.rows(connection, given, SORT, limit)
+        return rows, None if place is None else rows[-1].position
 
     async def names(self) -> set[str]:
         """The names of all sagas that were ever started."""
