@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.positions import Position
 from app.problems import InvalidRequest, family_of
-from app.readmodels.sagas import NEWEST, SagaFilter, SagaList, SagaRow
+from app.readmodels.sagas import SagaFilter, SagaList, SagaRow
 from domain import Event
 from eventstore import StoreUnavailable
 from workflows.saga import SagaEngine, journal, operations
@@ -98,7 +98,7 @@ async def act_on_all(
     *,
     seconds_max: float,
     limit: int = SAGAS_MAX,
-    before: int = NEWEST,
+    before: int | None = None,
     timeline: int | None = None,
 ) -> BulkAnswer:
     """Act on the sagas of a page one at a time, for `seconds_max` at most. `next` is of the timeline."""

@@ -11,7 +11,7 @@ from app.api.wire import problems
 from app.bulk import SAGAS_MAX, Action, BulkAction, BulkAnswer, act_on_all, deciding
 from app.json_response import JsonResponse
 from app.problems import FieldError, InvalidRequest
-from app.readmodels.sagas import NEWEST, SagaFilter
+from app.readmodels.sagas import SagaFilter
 from domain.values import Id
 from workflows.saga.definition import checked_attributes
 from workflows.saga.summary import SagaStatus
@@ -92,7 +92,7 @@ async def bulk(body: JsonObject, runtime: RuntimeOf, actor: Actor = "anonymous")
         asked,
         seconds_max=runtime.settings.request_seconds_max,
         limit=request.limit,
-        before=NEWEST if request.after is None else position_of(request.after).on(timeline),
+        before=None if request.after is None else position_of(request.after).on(timeline),
         timeline=timeline,
     )
     return JsonResponse(answer.model_dump(mode="json"))

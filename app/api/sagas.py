@@ -1,8 +1,8 @@
 """Sagas: start one, list them, look at one, follow one."""
 
-from typing import Annotated, Final
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 
 from app.api.filters import FilterOf
@@ -27,8 +27,7 @@ from app.api.watch import server_sent_events, wait_for_end
 from app.api.wire import JournalPage, SagaPage, event_documents, problems, saga_response
 from app.json_response import JsonResponse
 from app.problems import NotFound
-from app.readmodels.paging import Cursor
-from app.readmodels.sagas import NAME, NEWEST, saga_page
+from app.readmodels.sagas import NAME, SAGAS, SORT
 from workflows.saga import SagaView
 from workflows.saga.errors import SagaNotFound
 from workflows.saga.journal import journal_stream
@@ -36,7 +35,10 @@ from workflows.saga.state import SagaState, read_state
 
 router = APIRouter(tags=["sagas"])
 
-SORT: Final = "-requested"
+SagaSort = Annotated[
+    Literal["requested", "-requested", "updated", "-updated"],
+    Query(description="By the time of the request, or of the last change; downwards with a `-` before it."),
+]
 
 
 @router.post(
@@ -92,14 +94,14 @@ async def page(
     limit: PageSize,
     _: Annotated[None, Depends(only_known_parameters)],
     after: AfterText | None = None,
+    sort: SagaSort = SORT,
 ) -> JsonResponse:
-    """Newest first. A read model, a moment behind: `after` the position of an answer it has what that had."""
+    """Newest first, unless `sort` says otherwise. A read model, a moment behind: `after` the position of an
+    answer it has what that had."""
     place = after_of(after)
-    async with reader.view("sagas", place) as view:
-        before = NEWEST if place.cursor is None else place.cursor.integer(NAME, SORT)
-        rows, following = await saga_page(view.connection, wanted, limit=limit, before=before)
-    cursor = following and Cursor(NAME, SORT, (following,), view.position).encode()
-    return view_response(view, {"sagas": [row.model_dump() for row in rows], "next": cursor})
+    async with reader.view(NAME, place) as view:
+        rows, following = await SAGAS.page(view, wanted.given(), sort, limit, place.cursor)
+    return view_response(view, {"sagas": [row.model_dump() for row in rows], "next": following})
 
 
 @router.get("/sagas/{saga_id}", summary="Look at a saga", response_model=SagaView, responses=problems(404))

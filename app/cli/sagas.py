@@ -84,7 +84,7 @@ def _start_batch(name: str, sagas: list[Json], as_json: bool) -> None:
         console.print(saga_table(answer["sagas"]))
 
 
-def list_(
+def list_(  # noqa: PLR0913, PLR0917 - one an option
     status: Annotated[
         str | None, typer.Option(help="Only those that are running, stuck, completed …")
     ] = None,
@@ -94,11 +94,14 @@ def list_(
     ] = None,
     parent: Annotated[str | None, typer.Option(help="Only those that this saga started.")] = None,
     correlation_id: Annotated[str | None, typer.Option(help="Only those that belong together so.")] = None,
+    sort: Annotated[
+        str, typer.Option(help="requested or updated; downwards with a - before it.")
+    ] = "-requested",
     limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
     after: Annotated[str | None, typer.Option(help="The cursor that the page before ended with.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List sagas, newest first."""
+    """List sagas, newest first unless --sort says otherwise."""
     attributes = attributes_of(attribute or [])
 
     async def run() -> Json:
@@ -109,6 +112,7 @@ def list_(
                 name=name,
                 parent=parent,
                 correlation_id=correlation_id,
+                sort=sort,
                 limit=limit,
                 after=after,
             )

@@ -9,9 +9,11 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Generic, Self, TypeVar
 
 import orjson
+import psycopg
 from psycopg.rows import dict_row
 from pydantic import BaseModel
 
@@ -43,13 +45,6 @@ class Cursor:
         place = [self.position.position, self.position.timeline, self.listing, self.sort, *self.values]
         return base64.urlsafe_b64encode(orjson.dumps(place)).rstrip(b"=").decode()
 
-    def integer(self, listing: str, sort: str) -> int:
-        """The only value, in a list that is sorted by one whole number. Raises InvalidCursor."""
-        match (self.listing, self.sort, self.values):
-            case (list_, sort_, (int(value),)) if (list_, sort_) == (listing, sort) and _storable(value):
-                return value
-        raise InvalidCursor
-
     @classmethod
     def decode(cls, text: str) -> Self:
         """Raises InvalidCursor."""
@@ -69,7 +64,7 @@ class Sort:
     """An order: by a column, and by the list's key where rows have the same value in it."""
 
     column: str
-    value: type[int] | type[str] = int
+    value: type[int] | type[str] | type[datetime] = int
     unique: bool = False
 
 
@@ -96,15 +91,25 @@ class Listing(Generic[M]):
 
         Raises InvalidCursor.
         """
+        rows, place = await self.rows(view.connection, given, sort, limit, after)
+        return rows, None if place is None else Cursor(self.name, sort, place, view.position).encode()
+
+    async def rows(
+        self,
+        connection: psycopg.AsyncConnection[Any],
+        given: Mapping[str, Any],
+        sort: str,
+        limit: int,
+        after: Cursor | None = None,
+    ) -> tuple[list[M], tuple[Any, ...] | None]:
+        """A page, and what its last row is sorted by if there is another page. Raises InvalidCursor."""
         query, parameters = self.statement(given, sort, limit, after)
-        cursor = view.connection.cursor(row_factory=dict_row)
+        cursor = connection.cursor(row_factory=dict_row)
         await cursor.execute(query, parameters)
         rows = await cursor.fetchall()
         places = [row.pop("place") for row in rows]
-        following = None
-        if len(rows) > limit:
-            following = Cursor(self.name, sort, tuple(places[limit - 1]), view.position).encode()
-        return [self.row(**row) for row in rows[:limit]], following
+        place = tuple(places[limit - 1]) if len(rows) > limit else None
+        return [self.row(**row) for row in rows[:limit]], place
 
     def statement(
         self, given: Mapping[str, Any], sort: str, limit: int, after: Cursor | None = None
@@ -130,17 +135,22 @@ class Listing(Generic[M]):
         rows, _ = await self.page(view, given, next(iter(self.sorts)), 1)
         return rows[0] if rows else None
 
-    def _values(self, after: Cursor, sort: str, by: Sort) -> tuple[int | str, ...]:
+    def _values(self, after: Cursor, sort: str, by: Sort) -> list[int | str | datetime]:
         types = [by.value] if by.unique else [by.value, self.key_value]
-        if (after.listing, after.sort) != (self.name, sort) or [
-            type(value) for value in after.values
-        ] != types:
+        if (after.listing, after.sort) != (self.name, sort) or len(after.values) != len(types):
             raise InvalidCursor
-        if not all(_storable(value) for value in after.values):
-            raise InvalidCursor
-        return after.values
+        return [_storable(value, of) for value, of in zip(after.values, types, strict=True)]
 
 
-def _storable(value: int | str) -> bool:
-    """Whether Postgres takes it: a cursor can be made by hand."""
-    return abs(value) <= _INTEGER_MAX if isinstance(value, int) else value.isprintable()
+def _storable(value: Any, of: type[int] | type[str] | type[datetime]) -> int | str | datetime:
+    """The value as Postgres takes it. Raises InvalidCursor: a cursor can be made by hand."""
+    if type(value) is int and of is int and abs(value) <= _INTEGER_MAX:
+        return value
+    if type(value) is str and of is str and value.isprintable():
+        return value
+    if type(value) is str and of is datetime:
+        try:
+            return datetime.fromisoformat(value).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise InvalidCursor from None
+    raise InvalidCursor

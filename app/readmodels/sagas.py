@@ -1,7 +1,7 @@
 """The read model `sagas`: one row a saga, for lists and for the reconciler. It lags the journal a little."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, TypeAdapter
 
+from app.readmodels.paging import Listing, Sort
 from eventstore import RecordedEvent
 from eventstore.connections import Pool
 from workflows.saga.codec import EventCodec
@@ -17,8 +18,8 @@ from workflows.saga.journal import CATEGORY
 from workflows.saga.summary import ENDED, SagaStatus, SagaSummary, summarise
 
 NAME: Final = "sagas"
-NEWEST: Final = 2**62
-"""The `before` of the first page."""
+SORT: Final = "-requested"
+"""Newest first: the order of a list that is asked for none."""
 _SUMMARY: Final = TypeAdapter(SagaSummary)
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UPSERT: Final = """
@@ -28,24 +29,6 @@ _UPSERT: Final = """
     on conflict (saga_id) do update set status = excluded.status, named_run = excluded.named_run,
         parked_until = excluded.parked_until, updated_at = excluded.updated_at, summary = excluded.summary
 """
-_PAGE: Final = """
-    select saga_id, name, (summary->>'saga_version')::int as version, status, correlation_id, parent,
-           attributes, requested_at, updated_at, (summary->>'ended_at')::timestamptz as ended_at, position
-      from readmodels.sagas
-     where {conditions}
-     order by position desc limit %(limit)s
-"""
-_CONDITIONS: Final = {
-    "status": "status = %(status)s",
-    "name": "name = %(name)s",
-    "correlation_id": "correlation_id = %(correlation_id)s",
-    "parent": "parent = %(parent)s",
-    # The second half is that of the index.
-    "attributes": "attributes @> %(attributes)s and attributes <> '{}'",
-    "requested_after": "requested_at >= %(requested_after)s",
-    "requested_before": "requested_at < %(requested_before)s",
-    "ids": "saga_id = any(%(ids)s)",
-}
 # No clock_timestamp(): it moves within the statement, so that the index could not be asked with it.
 _OVERDUE: Final = """
     select saga_id, named_run, due_at from readmodels.sagas
@@ -87,6 +70,30 @@ class SagaRow(BaseModel):
     position: int
 
 
+SAGAS: Final[Listing[SagaRow]] = Listing(
+    name=NAME,
+    select="""saga_id, name, (summary->>'saga_version')::int as version, status, correlation_id, parent,
+           attributes, requested_at, updated_at, (summary->>'ended_at')::timestamptz as ended_at, position""",
+    source="readmodels.sagas",
+    key="position",
+    key_value=int,
+    sorts={"requested": Sort("position", unique=True), "updated": Sort("updated_at", datetime)},
+    conditions={
+        "status": "status = %(status)s",
+        "name": "name = %(name)s",
+        "correlation_id": "correlation_id = %(correlation_id)s",
+        "parent": "parent = %(parent)s",
+        # The second half is that of the index.
+        "attributes": "attributes @> %(attributes)s and attributes <> '{}'",
+        "requested_after": "requested_at >= %(requested_after)s",
+        "requested_before": "requested_at < %(requested_before)s",
+        "ids": "saga_id = any(%(ids)s)",
+        "before": "position < %(before)s",
+    },
+    row=SagaRow,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class SagaFilter:
     """Which sagas: all that is said must be so."""
@@ -101,8 +108,9 @@ class SagaFilter:
     ids: Sequence[str] = ()
 
     def given(self) -> dict[str, Any]:
-        """The rules that say something."""
-        return {name: value for name in _CONDITIONS if (value := getattr(self, name))}
+        """The rules that say something, as the conditions of `SAGAS` take them."""
+        given = {rule.name: value for rule in fields(self) if (value := getattr(self, rule.name))}
+        return given | ({"attributes": Jsonb(self.attributes)} if self.attributes else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +174,13 @@ class SagaList:
         self._pool = pool
 
     async def page(
-        self, wanted: SagaFilter, *, limit: int = 50, before: int = NEWEST
+        self, wanted: SagaFilter, *, limit: int = 50, before: int | None = None
     ) -> tuple[list[SagaRow], int | None]:
-        """Sagas whose positions are below `before`, newest first, and the `before` of the next page."""
+        """Sagas, newest first, below the position `before`, and the `before` of the next page."""
+        given = wanted.given() | ({} if before is None else {"before": before})
         async with self._pool.connection() as connection:
-            return await saga_page(connection, wanted, limit=limit, before=before)
+            rows, place = await SAGAS.rows(connection, given, SORT, limit)
+        return rows, None if place is None else rows[-1].position
 
     async def names(self) -> set[str]:
         """The names of all sagas that were ever started."""
@@ -194,18 +204,3 @@ class SagaList:
         async with self._pool.connection() as connection:
             cursor = connection.cursor(row_factory=class_row(Overdue))
             return await (await cursor.execute(_OVERDUE, parameters)).fetchall()
-
-
-async def saga_page(
-    connection: psycopg.AsyncConnection[Any], wanted: SagaFilter, *, limit: int, before: int = NEWEST
-) -> tuple[list[SagaRow], int | None]:
-    """The same as of the transaction of `connection`."""
-    given = wanted.given()
-    conditions = ["position < %(before)s", *(_CONDITIONS[name] for name in given)]
-    query = _PAGE.format(conditions=" and ".join(conditions)).encode()
-    if "attributes" in given:
-        given["attributes"] = Jsonb(given["attributes"])
-    cursor = connection.cursor(row_factory=class_row(SagaRow))
-    await cursor.execute(query, given | {"before": before, "limit": limit + 1})
-    rows = await cursor.fetchall()
-    return rows[:limit], rows[limit - 1].position if len(rows) > limit else None

@@ -147,6 +147,9 @@ def test_lists_events_and_aggregates_are_shown(server: ServerProcess, transfer: 
     assert aggregate["state"]["balance"] == 60
     assert [event["position"] > 1 for event in page["events"]] == [True, True]
     assert document(saga(server, "list", "--name", "transfer-funds", "--limit", "1", "--json"))["sagas"]
+    oldest_first = document(saga(server, "list", "--sort", "requested", "--json"))["sagas"]
+    positions = [each["position"] for each in oldest_first]
+    assert positions == sorted(positions)
     for arguments, words in [
         (("events", "--stream", f"account-{source}"), ("MoneyWithdrawn", f"account-{source}")),
         (("aggregate", "account", source), ("balance", "60")),
@@ -185,6 +188,7 @@ def test_lists_events_and_aggregates_are_shown(server: ServerProcess, transfer: 
         (("events", "--stream", "account-nobody"), "nothing was ever appended to account-nobody"),
         (("list", "--status", "happy"), "status: Input should be 'queued', 'running'"),
         (("list", "--after", "junk"), "after: "),
+        (("list", "--sort", "name"), "sort: Input should be 'requested', '-requested'"),
     ],
 )
 def test_what_goes_wrong_is_one_line(server: ServerProcess, arguments: tuple[str, ...], error: str) -> None:

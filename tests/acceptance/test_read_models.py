@@ -119,6 +119,31 @@ def test_pages_follow_each_other(http: httpx.Client) -> None:
     assert pages == [[0, 1, 2, 3], [4, 5]]
 
 
+def test_sagas_are_sorted_by_their_request_and_by_their_last_change(http: httpx.Client) -> None:
+    first, second = unique("saga"), unique("saga")
+    name = "transfer-funds"
+    source, target = account_with(http, 100), account_with(http, 0)
+    transfer = {"source": source, "target": target, "money": money(1)}
+    for saga_id in (first, second):
+        started = start(http, name, transfer, **{"Idempotency-Key": saga_id})
+    undone = http.post(f"/sagas/{first}/compensate", json={"reason": "x"})
+    after = undone.headers["Saga-Position"]
+    assert started.json()["status"] == "completed"
+
+    def listed(sort: str) -> list[str]:
+        found, cursor = [], after
+        while cursor is not None:
+            page = get(http, "/sagas", sort=sort, name=name, limit=3, after=cursor)
+            found += [saga["saga_id"] for saga in page["sagas"] if saga["saga_id"] in (first, second)]
+            cursor = page["next"]
+        return found
+
+    assert listed("requested") == [first, second]
+    assert listed("-requested") == [second, first]
+    assert listed("updated") == [second, first]
+    assert listed("-updated") == [first, second]
+
+
 def test_what_is_not_there_is_404(http: httpx.Client) -> None:
     for path in ("/orders/none", "/stock/none", "/accounts/none", "/accounts/none/statement"):
         answer = http.get(path)
@@ -178,6 +203,7 @@ def test_a_position_of_another_timeline_is_410(http: httpx.Client) -> None:
         ("/accounts?currency=usd", "currency"),
         ("/accounts/shop/statement?kind=stolen", "kind"),
         ("/sagas?stauts=stuck", "stauts"),
+        ("/sagas?sort=saga_id", "sort"),
     ],
 )
 def test_a_parameter_that_is_wrong_or_unknown_is_named(http: httpx.Client, path: str, field: str) -> None:

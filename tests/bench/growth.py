@@ -54,23 +54,25 @@ _COPY = """
      order by base.position"""
 
 
-async def order_events() -> list[RecordedEvent]:
-    """All that one order leaves in the log."""
+async def order_events(*, complete: bool = False) -> list[RecordedEvent]:
+    """All that one order leaves in the log; complete: also what opened its accounts and filled its stock."""
     service = await stocked_shop()
     before = [event async for event in service.store.read_all(0)]
     await service.run_saga("fulfil-order", ORDER)
-    return [event async for event in service.store.read_all(before[-1].position)]
+    return [event async for event in service.store.read_all(0 if complete else before[-1].position)]
 
 
-def fill_template(owner: psycopg.Connection[Any], events: list[RecordedEvent]) -> int:
-    """One row an event of the order; how many."""
+def fill_template(
+    owner: psycopg.Connection[Any], events: list[RecordedEvent], *, all_owned: bool = False
+) -> int:
+    """One row an event of the order; how many. All owned: no copy shares an account or stock with another."""
     owner.execute(_TEMPLATE)
     counts: dict[str, int] = {}
     for event in events:
         counts[event.stream] = counts.get(event.stream, 0) + 1
     seen: dict[str, int] = {}
     for number, event in enumerate(events):
-        owned, shared, modulus = _stream(event.stream)
+        owned, shared, modulus = (f"{event.stream}-", None, None) if all_owned else _stream(event.stream)
         offset = seen.setdefault(event.stream, 0)
         seen[event.stream] += 1
         owner.execute(

@@ -12,7 +12,7 @@ import psycopg
 from uuid_utils.compat import uuid7
 
 from app.database import DatabaseUrls
-from app.readmodels.sagas import _PAGE, SagaFilter, SagaList, SagaProjection
+from app.readmodels.sagas import SAGAS, SORT, SagaFilter, SagaList, SagaProjection
 from domain.aggregates import CATALOG
 from eventstore import Batch, NewEvent
 from eventstore.connections import store_pool
@@ -49,11 +49,12 @@ _WRITTEN = "select pg_current_wal_insert_lsn() - '0/0', wal_fpi from pg_stat_wal
 _HOT = {
     "page of all": (_ALL, {"to": 2**62}),
     "page of a stream": (_STREAM_FORWARDS, {"after": 0, "to": 2**31 - 1}),
-    "page of the list of sagas": (_PAGE.format(conditions="position < %(before)s"), {"before": 2**62}),
+    "page of the list of sagas": (SAGAS.statement({}, SORT, 99)[0].decode(), {}),
     "page of the list by status": (
-        _PAGE.format(conditions="position < %(before)s and status = %(status)s"),
-        {"before": 2**62, "status": "completed"},
+        SAGAS.statement({"status": "completed"}, SORT, 99)[0].decode(),
+        {"status": "completed"},
     ),
+    "page of the list by last change": (SAGAS.statement({}, "-updated", 99)[0].decode(), {}),
 }
 
 

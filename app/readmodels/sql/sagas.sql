@@ -32,4 +32,5 @@ create index sagas_by_attribute on sagas using gin (attributes jsonb_path_ops) w
 create index sagas_by_correlation on sagas (correlation_id);
 create index sagas_by_parent on sagas (parent) where parent is not null;
 create index sagas_by_time on sagas (requested_at);
+create index sagas_by_update on sagas (updated_at, position);
 create index sagas_due on sagas (due_at, saga_id) where due_at is not null;

@@ -8,7 +8,7 @@ import pytest
 from psycopg import AsyncConnection
 
 from app.bulk import BulkAction, BulkAnswer, act_on_all
-from app.readmodels.sagas import NEWEST, SagaFilter, SagaList, SagaProjection
+from app.readmodels.sagas import SagaFilter, SagaList, SagaProjection
 from domain.aggregates import CATALOG
 from eventstore import StoreUnavailable
 from eventstore.connections import store_pool
@@ -47,7 +47,7 @@ async def three_completed(database: Database) -> MemoryService:
 
 
 async def undo_all(
-    sagas: SagaList, service: MemoryService, before: int = NEWEST, seconds_max: float = 10
+    sagas: SagaList, service: MemoryService, before: int | None = None, seconds_max: float = 10
 ) -> BulkAnswer:
     decide = partial(operations.compensate, actor="ana", reason="x")
     asked = BulkAction("compensate", decide, SagaFilter(name="saga"), "ana", dry_run=False)

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from psycopg import AsyncConnection
 
-from app.readmodels.sagas import NEWEST, SagaFilter, SagaList, SagaProjection
+from app.positions import Position
+from app.readmodels.paging import Cursor, InvalidCursor
+from app.readmodels.reading import View
+from app.readmodels.sagas import SAGAS, SagaFilter, SagaList, SagaProjection
 from domain import Event
 from domain.aggregates import CATALOG
 from eventstore import RecordedEvent
@@ -101,14 +104,61 @@ async def test_all_that_is_asked_must_be_so(database: Database, sagas: SagaList)
 async def test_pages_follow_each_other(database: Database, sagas: SagaList) -> None:
     await record(database, *((f"s{number}", [asked()], NOW) for number in range(5)))
 
-    seen, before = [], NEWEST
+    seen: list[list[str]] = []
+    before: int | None = None
     for _ in range(3):
         rows, following = await sagas.page(SagaFilter(name="toy"), limit=2, before=before)
         seen.append([row.saga_id for row in rows])
-        before = following or 0
+        before = following
 
     assert seen == [["s4", "s3"], ["s2", "s1"], ["s0"]]
     assert following is None
+
+
+async def in_order(database: Database, sort: str) -> list[str]:
+    """All sagas, one a page."""
+    found, cursor = [], None
+    async with await AsyncConnection.connect(database.url) as connection:
+        while True:
+            rows, following = await SAGAS.page(View(connection, Position(0, 1)), {}, sort, 1, cursor)
+            found += [row.saga_id for row in rows]
+            if following is None:
+                return found
+            cursor = Cursor.decode(following)
+
+
+async def test_each_order_has_its_pages_also_of_those_that_changed_at_one_moment(
+    database: Database, sagas: SagaList
+) -> None:
+    moment = NOW.replace(microsecond=123_457)
+    await record(
+        database,
+        ("late", [asked()], moment + timedelta(microseconds=1)),
+        ("one", [asked()], moment),
+        ("two", [asked()], moment),
+        ("early", [asked()], LONG_AGO),
+    )
+
+    assert await in_order(database, "requested") == ["late", "one", "two", "early"]
+    assert await in_order(database, "-requested") == ["early", "two", "one", "late"]
+    assert await in_order(database, "updated") == ["early", "one", "two", "late"]
+    assert await in_order(database, "-updated") == ["late", "two", "one", "early"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ("2026-01-31T12:00:00+00:00",),
+        (17, 17),
+        ("yesterday", 17),
+        ("0001-01-01T00:00:00+23:59", 17),
+        ("2026-01-31T12:00:00+00:00", 2**63),
+        ("2026-01-31T12:00:00+00:00", True),
+    ],
+)
+def test_a_place_in_time_that_is_none_is_refused(values: tuple[Any, ...]) -> None:
+    with pytest.raises(InvalidCursor):
+        SAGAS.statement({}, "updated", 5, Cursor("sagas", "updated", values, Position(0, 1)))
 
 
 async def overdue(sagas: SagaList) -> list[str]:

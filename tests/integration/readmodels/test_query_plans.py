@@ -8,13 +8,21 @@ import pytest
 
 from app.readmodels import listings
 from app.readmodels.paging import Listing
+from app.readmodels.sagas import SAGAS
 from tests.conftest import Database
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 EARLY, LATE = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=n) for n in (100, 19_900))
-LISTS = [listings.ORDERS, listings.STOCK, listings.ACCOUNTS]
+LISTS = [SAGAS, listings.ORDERS, listings.STOCK, listings.ACCOUNTS]
 FILL = """
+    insert into readmodels.sagas (saga_id, position, name, status, named_run, updated_at, summary)
+    select 's' || n, n, (array['toy', 'other'])[1 + n % 2], (array['stuck', 'completed'])[1 + n % 2], 1,
+           '2026-01-01Z'::timestamptz + n * 79 % 10007 * interval '1 s',
+           jsonb_build_object('saga_version', 1, 'correlation_id', 'c' || n, 'parent',
+                              jsonb_build_object('saga_id', 'p' || n % 500),
+                              'requested_at', '2026-01-01Z'::timestamptz + n * interval '1 s')
+      from generate_series(1, 20000) as n;
     insert into readmodels.orders
            (order_id, status, customer_id, country, currency, amount, skus, state, saga_ids, correlation_id,
             placed, placed_at, updated_at, position)
@@ -34,6 +42,7 @@ FILL = """
     select 'a' || n % 10, n, 0, n, gen_random_uuid(), 'held', 1, 'USD', -1, 1, 1, 'o' || n,
            '2026-01-01Z'::timestamptz + n * interval '1 s'
       from generate_series(1, 20000) as n;
+    analyze readmodels.sagas;
     analyze readmodels.orders;
     analyze readmodels.stock;
     analyze readmodels.accounts;
@@ -59,9 +68,7 @@ def _most(plan: dict[str, Any]) -> float:
     return max([own, *(_most(within) for within in plan.get("Plans", []))])
 
 
-@pytest.mark.parametrize(
-    "listing", [listings.ORDERS, listings.STOCK, listings.ACCOUNTS], ids=lambda x: x.name
-)
+@pytest.mark.parametrize("listing", LISTS, ids=lambda x: x.name)
 def test_each_order_of_a_list_has_its_index(
     connection: psycopg.Connection[Any], listing: Listing[Any]
 ) -> None:
@@ -72,6 +79,12 @@ def test_each_order_of_a_list_has_its_index(
 @pytest.mark.parametrize(
     ("listing", "sort", "given"),
     [
+        (SAGAS, "-requested", {"status": "stuck"}),
+        (SAGAS, "requested", {"name": "toy"}),
+        (SAGAS, "-updated", {"status": "stuck"}),
+        (SAGAS, "updated", {"name": "toy"}),
+        (SAGAS, "-updated", {"parent": "p7"}),
+        (SAGAS, "-updated", {"correlation_id": "c77"}),
         (listings.ORDERS, "-placed", {"placed": True, "status": "placed"}),
         (listings.ORDERS, "-placed", {"placed": True, "customer_id": "c7"}),
         (listings.ORDERS, "-placed", {"placed": True, "sku": "7"}),
