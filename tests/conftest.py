@@ -34,8 +34,8 @@ _numbers = count(1)
 
 
 def pytest_configure() -> None:
-    """The tests mean the same wherever they run: settings of the surrounding shell do not count."""
-    for name in [name for name in os.environ if name.startswith("SAGA_")]:
+    """The tests mean the same wherever they run: the settings and the width of a shell do not count."""
+    for name in [name for name in os.environ if name.startswith("SAGA_") or name == "COLUMNS"]:
         del os.environ[name]
     settings.register_profile("saga", deadline=None)  # how long an example takes is the machine's affair
     settings.load_profile("saga")
