@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from pydantic import BaseModel, TypeAdapter
 
 from app.readmodels.paging import Listing, Sort
+from app.readmodels.tables import Row, Table
 from eventstore import RecordedEvent
 from eventstore.connections import Pool
 from workflows.saga.codec import EventCodec
@@ -22,13 +23,11 @@ SORT: Final = "-requested"
 """Newest first: the order of a list that is asked for none."""
 _SUMMARY: Final = TypeAdapter(SagaSummary)
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_UPSERT: Final = """
-    insert into sagas (saga_id, position, name, status, named_run, parked_until, updated_at, summary)
-    values (%(saga_id)s, %(position)s, %(name)s, %(status)s, %(named_run)s, %(parked_until)s, %(updated_at)s,
-            %(summary)s)
-    on conflict (saga_id) do update set status = excluded.status, named_run = excluded.named_run,
-        parked_until = excluded.parked_until, updated_at = excluded.updated_at, summary = excluded.summary
-"""
+TABLE: Final = Table(
+    "sagas",
+    key=("saga_id",),
+    columns=("position", "name", "status", "named_run", "parked_until", "updated_at", "summary"),
+)
 # No clock_timestamp(): it moves within the statement, so that the index could not be asked with it.
 _OVERDUE: Final = """
     select saga_id, named_run, due_at from readmodels.sagas
@@ -138,9 +137,7 @@ class SagaProjection:
         for event in journals:
             position, summary = known.get(event.stream, (event.position, None))
             known[event.stream] = (position, summarise(self._codec, event, summary))
-        if known:
-            async with connection.cursor() as cursor:
-                await cursor.executemany(_UPSERT, [_row(position, saga) for position, saga in known.values()])
+        await TABLE.put(connection, [_row(position, saga) for position, saga in known.values()])
 
     @staticmethod
     async def _known(
@@ -153,7 +150,7 @@ class SagaProjection:
         return {f"{CATEGORY}-{saga.saga_id}": (position, saga) for position, saga in rows}
 
 
-def _row(position: int, saga: SagaSummary | None) -> dict[str, Any]:
+def _row(position: int, saga: SagaSummary | None) -> Row:
     assert saga is not None
     return {
         "saga_id": saga.saga_id,
@@ -163,7 +160,7 @@ def _row(position: int, saga: SagaSummary | None) -> dict[str, Any]:
         "named_run": saga.named_run,
         "parked_until": saga.parked_until if saga.parked else None,
         "updated_at": saga.updated_at,
-        "summary": Jsonb(_SUMMARY.dump_python(saga, mode="json")),
+        "summary": _SUMMARY.dump_python(saga, mode="json"),
     }
 
 
