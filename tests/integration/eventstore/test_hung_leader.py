@@ -2,6 +2,7 @@
 
 import asyncio
 
+import psycopg
 import pytest
 
 from eventstore import checkpoints
@@ -12,18 +13,15 @@ from tests.integration.eventstore.stores import connect, until
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 
-async def test_it_is_ended_after_a_flush(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_is_ended_by_the_next_one(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "HUNG_SECONDS", 0.5)
     checkpoint = Checkpoint("anything")
-    async with await connect(database.url) as next_one:
-        hung = await connect(database.url)
-        await hung.execute("set idle_in_transaction_session_timeout = '200ms'")
+    async with await connect(database.url) as next_one, await connect(database.url) as hung:
+        # As after executemany, whose last Flush stops the server's own timer: mostly, so that is not tested.
+        await hung.execute("set idle_in_transaction_session_timeout = 0")
         await hung.execute("begin")
         assert await checkpoint.lead(hung)
-        async with hung.cursor() as cursor:
-            await cursor.executemany("select %s::int", [(1,), (2,)])
-        await asyncio.sleep(0.4)
-        assert not await checkpoint.lead(next_one)  # the server has left it alone
+        assert not await checkpoint.lead(next_one)
 
         async def ended() -> bool:
             return await checkpoint.end_hung_leader(next_one)
@@ -34,6 +32,8 @@ async def test_it_is_ended_after_a_flush(database: Database, monkeypatch: pytest
             return await checkpoint.lead(next_one)
 
         await until(leads)
+        with pytest.raises(psycopg.OperationalError):
+            await hung.execute("select 1")
         await hung.close()
 
 
