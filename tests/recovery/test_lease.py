@@ -30,7 +30,7 @@ def test_the_runs_of_a_dead_executor_are_resumed_within_the_limit(database: Data
         serving(database, ShortCalls(), SAGA_SLOTS=str(SLOTS)) as server,
         httpx.Client(base_url=server.url) as http,
     ):
-        behave(http, mode="slow", delay_ms=100)
+        behave(http, mode="slow", delay_ms=500)
         under_way: set[int] = set()
 
         def ended() -> bool:
