@@ -73,6 +73,10 @@ class SimulatedStore(MemoryEventStore):
         """The stream as it is, at once."""
         return self._streams.get(stream, [])
 
+    def told(self, position: int) -> int:
+        """The position that executions were told in place of this one of the log."""
+        return position
+
     def everything(self) -> list[RecordedEvent]:
         return self._log
 

@@ -149,7 +149,7 @@ class TwinStore(SimulatedStore):
             if not expected.duplicate and isinstance(answer, Appended):
                 self.positions[expected.position] = answer.position
                 self._expect_runs(each, expected.recorded_at)
-            expected = replace(expected, position=self._position(expected.position))
+            expected = replace(expected, position=self.told(expected.position))
             self.compare(f"an append to {_streams(each)}", answer, expected)
         else:
             self.compare(f"an append to {_streams(each)}", _told(answer), _told(expected))
@@ -194,13 +194,13 @@ class TwinStore(SimulatedStore):
 
     def compare_events(self, what: str, found: list[RecordedEvent], expected: list[RecordedEvent]) -> None:
         """Whether the same events were found. Positions apart: those of appends that lost stay unused."""
-        ends = [replace(each, commit_position=self._position(each.commit_position)) for each in expected]
+        ends = [replace(each, commit_position=self.told(each.commit_position)) for each in expected]
         placed = [replace(event, position=here.position) for event, here in zip(ends, found, strict=False)]
         self.compare(what, found, placed + ends[len(placed) :])
 
-    def _position(self, twins: int) -> int:
+    def told(self, position: int) -> int:
         """Where Postgres has what the twin has there; 0 if it has not."""
-        return self.positions.get(twins, 0)
+        return self.positions.get(position, 0)
 
     def compare(self, what: str, found: object, expected: object) -> None:
         """Whether Postgres and memory say the same."""
