@@ -26,9 +26,10 @@ RESUMED = """
 
 def test_all_end_and_nothing_happens_twice(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
     look = Look(database)
-    with serving(database, ShortCalls()) as server, httpx.Client(base_url=server.url, timeout=30) as http:
+    calls = ShortCalls(seconds=4.0)
+    with serving(database, calls) as server, httpx.Client(base_url=server.url, timeout=30) as http:
         open_shop(http)
-        behave(http, mode="slow", delay_ms=1_000)
+        behave(http, mode="slow", delay_ms=3_000)
         with ThreadPoolExecutor(8) as threads:
             sagas = list(threads.map(lambda n: place(http, order(f"order-{n}")), range(ORDERS)))
         until(lambda: look.value(UNDER_WAY) >= ORDERS / 2)

@@ -15,14 +15,14 @@ from tests.recovery.shop import Look, assert_books_balance, await_end, behave, o
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 INNOCENT = 10
-FAULTS = (serve_more_sagas, ShortCalls())
+FAULTS = (serve_more_sagas, ShortCalls(seconds=4.0))
 
 
 def test_a_saga_that_kills_its_process_becomes_stuck(database: Database) -> None:
     look = Look(database)
     with serving(database, *FAULTS) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         open_shop(http)
-        behave(http, mode="slow", delay_ms=1_000)
+        behave(http, mode="slow", delay_ms=3_000)
         sagas = [place(http, order(f"order-{number}")) for number in range(INNOCENT)]
         until(lambda: len(look.runs("PENDING")) == INNOCENT)
         http.post("/sagas/poison", json={}, headers={"Idempotency-Key": "poison"})
