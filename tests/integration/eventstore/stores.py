@@ -53,10 +53,10 @@ async def connect(url: str) -> AsyncConnection[Any]:
 
 
 async def append_by_hand(
-    connection: AsyncConnection[Any], stream: str, version: int, schema: str = "eventstore"
+    connection: AsyncConnection[Any], stream: str, version: int, schema: str = "eventstore", events: int = 1
 ) -> int:
-    """Append one event in the transaction of `connection`; gives its position."""
-    one = item([Batch(stream, version, [happened()])])
+    """Append some events in the transaction of `connection`; gives the position of the last."""
+    one = item([Batch(stream, version, [happened() for _ in range(events)])])
     call = sql.SQL("select {}.append_items(%s)").format(sql.Identifier(schema))
     row = await (await connection.execute(call, [Jsonb(document([one]), dumps=orjson.dumps)])).fetchone()
     assert row is not None
@@ -98,7 +98,7 @@ async def value(connection: AsyncConnection[Any], query: LiteralString, *paramet
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until `condition` holds; fails after ten seconds."""
-    async with asyncio.timeout(10):
+    """Wait until `condition` holds; fails after a minute."""
+    async with asyncio.timeout(60):
         while not await condition():  # noqa: ASYNC110 - a database cannot set an Event
             await asyncio.sleep(0.005)
