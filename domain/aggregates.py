@@ -8,4 +8,11 @@ from domain.order import order
 from domain.shipment import shipment
 from domain.stock import stock
 
-CATALOG: Final = Catalog([order, stock, account, shipment])
+CATALOG: Final = Catalog(
+    [
+        order,
+        stock,
+        account,
+        shipment,
+    ]
+)

@@ -22,7 +22,7 @@ from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, w
 
 from eventstore.connections import TRANSIENT, Pool
 from eventstore.documents import Item, document, outcome
-from eventstore.errors import InvalidAppend, StoreUnavailable
+from eventstore.errors import InvalidAppend, StoreUnavailable, WrongExpectedVersion
 from eventstore.events import Appended
 from eventstore.tasks import end
 
@@ -63,7 +63,8 @@ class Appender:
     stay warm, and readers that use up the other pool cannot hold appends back.
 
     `function` is the SQL function, schema and name. `on_commit` is called in the loop after every call that
-    appended something, with the last position; it must neither block nor raise.
+    appended something, with the last position; it must neither block nor raise. Nor may `on_batch`, which is
+    told after every answered call how many appends were in it, and how many of them lost their race.
     """
 
     def __init__(
@@ -73,11 +74,13 @@ class Appender:
         function: tuple[str, str] = ("eventstore", "append_items"),
         limits: AppenderLimits = DEFAULT_LIMITS,
         on_commit: Callable[[int], None] | None = None,
+        on_batch: Callable[[int, int], None] = lambda _items, _lost: None,
     ) -> None:
         self._pool = pool
-        self._statement = sql.SQL("select {}(%s)").format(sql.Identifier(*function))
+        self._statement = sql.SQL("select {}(%s)").format(sql.Identifier(*function)).as_string()
         self._limits = limits
         self._on_commit = on_commit
+        self._on_batch = on_batch
         self._waiting: deque[_Waiter] = deque()
         self._sending: asyncio.Task[None] | None = None
         self._closed = False
@@ -179,14 +182,16 @@ class Appender:
 
     def _deliver(self, batch: Sequence[_Waiter], results: Iterable[dict[str, Any]]) -> None:
         by_number = {row["n"]: row for row in results}
-        last = 0
+        last = lost = 0
         for number, waiter in enumerate(batch):
             result = outcome(waiter.item, by_number[number])
             if isinstance(result, Appended) and not result.duplicate:
                 last = max(last, result.position)
+            lost += isinstance(result, WrongExpectedVersion)
             waiter.resolve(result)
         if last and self._on_commit is not None:
             self._on_commit(last)
+        self._on_batch(len(batch), lost)
 
     def _drain(self) -> list[_Waiter]:
         drained = list(self._waiting)

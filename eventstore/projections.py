@@ -27,7 +27,7 @@ from eventstore.port import EventStore
 
 LIVE_SCHEMA: Final = "readmodels"
 """The schema that queries read."""
-REST_SECONDS: Final = 0.01
+REST_SECONDS: Final = 0.05
 """Between two looks at a busy log: larger batches cost less."""
 RATE_SECONDS: Final = 5.0
 """The time over which the speed of a rebuild is taken."""

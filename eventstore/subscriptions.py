@@ -70,9 +70,13 @@ class Subscription:
 
     async def begin(self) -> None:
         """Record where a new subscription begins; one that has a checkpoint goes on from that."""
-        position = 0 if self.from_start else await self.store.safe_position()
+        checkpoint = Checkpoint(self.name)
         async with self.pool.connection() as connection:
-            await Checkpoint(self.name).begin(connection, position, "subscription")
+            # Asked first: an insert would wait for whoever is moving the checkpoint, also when it hangs.
+            if await checkpoint.standing(connection) is not None:
+                return
+            position = 0 if self.from_start else await self.store.safe_position()
+            await checkpoint.begin(connection, position, "subscription")
 
     async def run(self) -> None:
         """Follow the log until cancelled."""

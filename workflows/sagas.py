@@ -8,4 +8,9 @@ from workflows.return_order import RETURN_ORDER
 from workflows.saga import SagaDefinition
 from workflows.transfer_funds import TRANSFER_FUNDS
 
-SAGAS: Final[list[SagaDefinition]] = [FULFIL_ORDER, TRANSFER_FUNDS, RETURN_ORDER, REPLENISH_STOCK]
+SAGAS: Final[list[SagaDefinition]] = [
+    FULFIL_ORDER,
+    TRANSFER_FUNDS,
+    RETURN_ORDER,
+    REPLENISH_STOCK,
+]

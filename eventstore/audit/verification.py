@@ -50,13 +50,17 @@ class Scope:
 
 
 async def verify(
-    connection: psycopg.AsyncConnection[Any], scope: Scope, progress: Progress = lambda *_: None
+    connection: psycopg.AsyncConnection[Any],
+    scope: Scope,
+    progress: Progress = lambda *_: None,
+    report: Report | None = None,
 ) -> Report:
     """What is wrong with the log. `connection` is READ COMMITTED, autocommit, on the primary.
 
-    Raises LookupError when there is no block to begin with.
+    `report` is filled in as it goes: whoever cuts it short has what was found until then. Raises LookupError
+    when there is no block to begin with.
     """
-    verification = _Verification(connection, scope, progress, Report(scope.from_block))
+    verification = _Verification(connection, scope, progress, report or Report(scope.from_block))
     await verification.run()
     return verification.report
 

@@ -6,23 +6,24 @@ calls                arguments and results, by the version of the call
 sagas                inputs, signals and results, by the version of the definition
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 from pydantic import BaseModel
 
+from app.runtime import remote_calls
+from app.settings import Settings
 from domain import Catalog, Command, Event
 from domain.aggregates import CATALOG
 from eventstore import Upcasters
-from workflows.carrier import Carrier
 from workflows.saga import CallDefinition, SagaDefinition
 from workflows.saga.journal import ENTRIES, UPCASTERS
 from workflows.sagas import SAGAS
-from workflows.supplier import Supplier
 
 FILE: Final = Path(__file__).with_name("durable.json")
 
@@ -79,8 +80,11 @@ def durable(catalog: Catalog, sagas: list[SagaDefinition], calls: list[CallDefin
 
 
 def of_this_code() -> Durable:
-    client = httpx.AsyncClient()
-    return durable(CATALOG, SAGAS, [*Carrier(client).calls(), *Supplier(client).calls()])
+    async def calls() -> list[CallDefinition[Any, Any]]:
+        async with AsyncExitStack() as stack:
+            return await remote_calls(stack, Settings())
+
+    return durable(CATALOG, SAGAS, asyncio.run(calls()))
 
 
 def frozen() -> Frozen:

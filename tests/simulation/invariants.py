@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from domain import Catalog
 from eventstore import RecordedEvent
 from tests.simulation.ledger import Effect, Ledger
 from tests.simulation.remote import Remote
@@ -15,14 +14,14 @@ from workflows.saga.state import SagaState, fold
 from workflows.saga.view import view
 
 ENTRIES_MAX = 1_500
-JOURNALS = EventCodec(Catalog([]))
 
 
 class Witness:
     """Sees every commit, and knows at any time what every journal says and what really happened."""
 
-    def __init__(self, rows: Rows, remote: Remote) -> None:
+    def __init__(self, rows: Rows, remote: Remote, codec: EventCodec) -> None:
         self._rows = rows
+        self._codec = codec
         self._remote = remote
         self.states: dict[str, SagaState] = {}
         self.ledgers: dict[str, Ledger] = {}
@@ -46,7 +45,7 @@ class Witness:
     def _entry(self, event: RecordedEvent) -> Iterator[str]:
         saga_id = event.stream.removeprefix("saga-")
         try:
-            state = fold(JOURNALS, [event], self.states.get(saga_id))
+            state = fold(self._codec, [event], self.states.get(saga_id))
             if state is not None:
                 self.states[saga_id] = state
                 if event.version % 7 == 0:

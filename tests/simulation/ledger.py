@@ -119,19 +119,19 @@ class Ledger:
             return
         if effect.status == "started" and not effect.asked:
             effect.news = data["status"]
-        elif data["status"] == "completed":
+        elif data["status"] == "completed":  # it went forward, though it was to undo itself, or did
             effect.undone = False
+            effect.status = "succeeded" if effect.status == "started" else effect.status
         elif data["status"] == "compensated":
             effect.undone = True
+        effect.asked = False
 
     def _RunStarted(self, _data: dict[str, Any], _at: datetime) -> None:  # noqa: N802
         for effect in self.current.values():
             if effect.news == "completed":
                 effect.status = "succeeded"
-            elif effect.news is not None and not effect.asked:
+            elif effect.news is not None:
                 effect.status = "rejected"
-            elif effect.news == "compensated":
-                effect.undone = True
             effect.news = None
 
     def _StepSucceeded(self, data: dict[str, Any], at: datetime) -> None:  # noqa: N802
@@ -198,19 +198,30 @@ class Ledger:
             ]
             if later:
                 self.violations.append(f"step {effect.step} was compensated before {later}")
-        effect.undone = True
+        if effect.child is not None and self.told.get(effect.child, "compensated") != "compensated":
+            self.violations.append(f"step {effect.step} was compensated, and {effect.child} was not")
+        effect.undone, effect.news = True, None  # it was decided on the child as it was after its end
+        effect.asked = False
 
     def _CompensationAttempted(self, data: dict[str, Any], _at: datetime) -> None:  # noqa: N802
-        self.current[data["step"]].asked = True
-        self.current[data["step"]].sent_before = not self.undoing
-        self._CompensationFailed(data, _at)
+        effect = self.current[data["step"]]
+        effect.news, effect.asked, effect.sent_before = None, True, not self.undoing
+        self._check_not_undone(effect)
 
     def _CompensationFailed(self, data: dict[str, Any], _at: datetime) -> None:  # noqa: N802
-        if self.current[data["step"]].undone:
-            self.violations.append(f"step {data['step']} is undone, and was to be undone once more")
+        effect = self.current[data["step"]]
+        effect.asked = data["retry_in_seconds"] is not None
+        self._check_not_undone(effect)
+
+    def _check_not_undone(self, effect: Effect) -> None:
+        if effect.undone:
+            self.violations.append(f"step {effect.step} is undone, and was to be undone once more")
 
     def _StepSkipped(self, data: dict[str, Any], _at: datetime) -> None:  # noqa: N802
-        self.current[data["step"]].skipped = self.skipped = True
+        effect = self.current[data["step"]]
+        self._check_not_undone(effect)
+        effect.skipped = self.skipped = True
+        effect.asked = False
 
     def _SagaStuck(self, data: dict[str, Any], _at: datetime) -> None:  # noqa: N802
         self.went_back = None

@@ -59,13 +59,23 @@ class Figures:
 
     seed: int
     violations: list[str]
-    trace: list[tuple[float, str]]
-    digest: str
+    noted: list[tuple[float, object]]
     sagas: int
     events: int
     crashes: int
     pauses: int
     ends: tuple[str, ...]
+
+    @property
+    def trace(self) -> list[tuple[float, str]]:
+        """Everything that happened, and when."""
+        return [(seconds, str(noted)) for seconds, noted in self.noted]
+
+    @property
+    def digest(self) -> str:
+        """What tells this schedule from another one."""
+        trace = "\n".join(f"{seconds:.6f} {text}" for seconds, text in self.trace)
+        return sha256(trace.encode()).hexdigest()
 
 
 class Schedule:
@@ -87,13 +97,13 @@ class Schedule:
         self.world = World(rng, self.trouble)
         self.rows = Rows(self.world)
         self.remote = Remote(self.world)
-        self.witness = Witness(self.rows, self.remote)
+        self.codec = QuickCodec(catalog_of(self._refuses))
+        self.witness = Witness(self.rows, self.remote, self.codec)
         self.sightings = Sightings(self.world)
         self.store = self.make_store()
         self.author = Author(rng, self.size.actions, pace, self.prefix)
         self.definition = SagaDefinition("saga", self._play, Plan, signals=dict.fromkeys(SIGNALS, News))
         self.registry = self.make_registry()
-        self.codec = QuickCodec(catalog_of(self._refuses))
         self.people = People(self.world, SagaEngine(self.store, self.registry, self.codec), self.witness)
         self.executors = Executors(self.world, self.store, self.rows, self.witness, self.registry, self.codec)
         self.healed = False
@@ -131,7 +141,7 @@ class Schedule:
 
     def _committed(self, events: list[RecordedEvent]) -> None:
         for event in events:
-            self.world.note(f"{event.stream} {event.version} {event.type} {_told(event)}")
+            self.world.note(Told(event))
         for rule in self.witness.commit(events):
             self.world.violated(rule)
         for event in events:
@@ -241,12 +251,10 @@ class Schedule:
         return asked
 
     def _figures(self) -> Figures:
-        trace = "\n".join(f"{seconds:.6f} {text}" for seconds, text in self.world.trace)
         return Figures(
             self.seed,
             self.world.violations,
             self.world.trace,
-            sha256(trace.encode()).hexdigest(),
             len(self.witness.states),
             len(self.store.everything()),
             self.world.crashes,
@@ -255,9 +263,20 @@ class Schedule:
         )
 
 
-def _told(event: RecordedEvent) -> str:
+@dataclass(frozen=True)
+class Told:
+    """What the trace says of an event. Most traces are never read."""
+
+    event: RecordedEvent
+
+    def __str__(self) -> str:
+        event = self.event
+        return f"{event.stream} {event.version} {event.type} {_told(event.data)}"
+
+
+def _told(data: dict[str, Any]) -> str:
     left_out = ("result", "argument", "command", "input", "traceback", "compensation", "attributes", "data")
-    kept = {name: value for name, value in event.data.items() if value is not None and name not in left_out}
+    kept = {name: value for name, value in data.items() if value is not None and name not in left_out}
     return " ".join(f"{name}={value}" for name, value in kept.items() if not _is_uuid(value))
 
 

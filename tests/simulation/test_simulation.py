@@ -14,6 +14,20 @@ from tests.simulation.schedule import run
 SEEDS = 20_000
 PARTS = 20
 FIRST_SEEDS = range(0, SEEDS, SEEDS // PARTS)
+ONCE_BROKEN = (
+    216807,
+    477322,
+    2179226,
+    2189739,
+    2252887,
+    2389649,
+    2428303,
+    2498559,
+    2511464,
+    2511556,
+    2637875,
+)
+"""See docs/reliability.md."""
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +46,11 @@ def test_no_schedule_breaks_a_rule(first: int, pool: ProcessPoolExecutor) -> Non
     findings = [finding for tally in tallies for finding in tally.findings]
     assert not findings, "\n".join(f"{violation}\n{commands(seed)}" for seed, violation in findings)
     assert sum(tally.schedules for tally in tallies) == SEEDS // PARTS
+
+
+@pytest.mark.parametrize("seed", ONCE_BROKEN)
+def test_what_was_mended_stays_so(seed: int) -> None:
+    assert run(seed).violations == []
 
 
 @pytest.mark.slow

@@ -244,7 +244,7 @@ class OnPostgres(Schedule):
         self._compare_order(found)
         for stream, expected in self.store._streams.items():
             self.store.compare_events(stream, [each for each in found if each.stream == stream], expected)
-        again = Witness(self.rows, self.remote)
+        again = Witness(self.rows, self.remote, self.codec)
         again.signals = self.witness.signals
         for rule in (*again.take(found), *again.at_rest()):
             self.world.violated(f"as Postgres has it: {rule}")

@@ -31,7 +31,7 @@ class World:
         self.trouble = trouble
         self.loop = SimulatedLoop()
         self.violations: list[str] = []
-        self.trace: list[tuple[float, str]] = []
+        self.trace: list[tuple[float, object]] = []
         self.crashes = 0
         self.pauses = 0
         self.on_kill: list[Callable[[Process], None]] = []
@@ -41,8 +41,9 @@ class World:
         """The database's clock."""
         return START + timedelta(seconds=self.loop.time())
 
-    def note(self, text: str) -> None:
-        self.trace.append((self.loop.time(), text))
+    def note(self, what: object) -> None:
+        """Keep what happens; its text is made when it is read."""
+        self.trace.append((self.loop.time(), what))
 
     def violated(self, rule: str) -> None:
         self.note(f"VIOLATION {rule}")

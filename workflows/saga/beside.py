@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
 from domain import Rejected
-from workflows.saga.errors import CallFailed, Closed, RunGivenUp, StepRefused, Waiting
+from workflows.saga.errors import CallFailed, Closed, ReplayFirst, RunGivenUp, StepRefused, Waiting
 from workflows.saga.replay import Replay
 from workflows.saga.state import SagaState
 from workflows.saga.writer import Scope
@@ -50,7 +50,8 @@ class Beside:
 
 
 def first_of(errors: dict[str, BaseException | None], state: SagaState) -> BaseException:
-    """The error that decides: giving up, a bug or an interrupt, the failure recorded first, or the waits.
+    """The error that decides: giving up, a bug or an interrupt, a branch that has not seen its failures,
+    the failure recorded first, or the waits.
 
     Where there is none, all were closed by a failure beside the branch that gathers.
     """
@@ -60,6 +61,9 @@ def first_of(errors: dict[str, BaseException | None], state: SagaState) -> BaseE
             return error
     for error in raised:
         if not isinstance(error, (Rejected, CallFailed, Waiting, Closed)):
+            return error
+    for error in raised:
+        if isinstance(error, ReplayFirst):
             return error
     failures = [error for error in raised if isinstance(error, (Rejected, CallFailed))]
     if failures:

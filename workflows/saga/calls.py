@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -16,7 +17,7 @@ from pydantic import BaseModel
 from domain import Event, Rejected
 from workflows.saga import journal
 from workflows.saga.definition import Call, CompensatingCall, Nothing, Retry
-from workflows.saga.errors import CallFailed, Closed, Halted, Transient
+from workflows.saga.errors import CallFailed, Closed, Halted, ReplayFirst, Transient
 from workflows.saga.execution import Execution, bounded, describe, dump, fitting, storable_data
 from workflows.saga.journal import StoredCompensation
 from workflows.saga.step_state import StepState
@@ -178,14 +179,19 @@ async def resolve_doubt(execution: Execution, step: StepState, retry_in_seconds:
 
 
 async def give_up_calls(execution: Execution, steps: Iterable[str]) -> None:
-    """Give up the open calls among `steps`, and in branches that are among them. Raises Waiting.
+    """Give up the open calls among `steps`, and in branches that are among them. Raises Waiting, ReplayFirst.
 
-    A wait for the next attempt, or for the end of a doubt, has taken them from their gather.
+    A wait for the next attempt, or for the end of a doubt, has taken them from their gather. A wait inside a
+    branch has taken the branch as well, before its function saw what else had failed there. That may have
+    been recorded first, so it must be seen before a failure is chosen: in the next run, which replays all.
     """
-    within = tuple(f"{step}." for step in steps)
-    for call in execution.state.open_calls():
-        if f"{call.step}.".startswith(within):
-            await give_up(execution, call)
+    among = frozenset(steps)
+    within = tuple(f"{step}." for step in among)
+    calls = [call for call in execution.state.open_calls() if f"{call.step}.".startswith(within)]
+    for call in calls:
+        await execution.replay.live(give_up(execution, call), partial(execution.outcome_version, call.step))
+    if any(call.step not in among for call in calls):
+        raise ReplayFirst(await execution.store.now(), "a branch is to see what failed in it")
 
 
 async def give_up(execution: Execution, step: StepState) -> None:

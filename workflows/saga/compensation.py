@@ -32,10 +32,13 @@ async def compensate(execution: Execution) -> None:
     if not state.compensation_started:
         assert state.cause is not None, "compensation has a cause"
         await execution.writer.append(journal.CompensationStarted(cause=state.cause))
-    while plan := state.plan(state.undo_to):
-        await undo(execution, plan[0])
-    for call in state.open_calls(state.undo_to):
-        await give_up(execution, call)  # nothing undoes it, but whether it acted must not stay open
+    while True:  # what is left is looked at anew each time: more may be asked for meanwhile
+        if plan := state.plan(state.undo_to):
+            await undo(execution, plan[0])
+        elif calls := state.open_calls(state.undo_to):
+            await give_up(execution, calls[0])  # nothing undoes it, but whether it acted must not stay open
+        else:
+            break
     if state.undo_to is None:
         await end(execution, _end_of(state))
     else:

@@ -271,8 +271,7 @@ class Saga:
         execution = self._execution
 
         async def in_turn(number: str, scope: Scope) -> T:
-            known = execution.state.steps.get(number)
-            recorded = known.outcome_version if known else None
+            recorded, known = execution.outcome_version(number), number in execution.state.steps
 
             def closed() -> bool:
                 return recorded is None and scope.closed(execution.state)
@@ -280,9 +279,11 @@ class Saga:
             await execution.replay.turn(recorded, closed)
             if recorded is None and not closed():
                 execution.check_all_asked_for(number)
-            if known is None and not execution.pivoted and execution.state.length > ENTRIES_MAX:
+            if not known and not execution.pivoted and execution.state.length > ENTRIES_MAX:
                 raise SagaMisuse(f"the journal has more than {ENTRIES_MAX} entries: end it by continue_as()")
-            return await run(number, scope)
+            if recorded is not None:
+                return await run(number, scope)
+            return await execution.replay.live(run(number, scope), lambda: execution.outcome_version(number))
 
         return self._asked(in_turn)
 

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from dbos import DBOS, WorkflowStatus
+from dbos import DBOS, DBOSClient, WorkflowStatus
 
+from workflows.saga.runs import APPLICATION
+
+ACTIVE: Final = ["ENQUEUED", "DELAYED", "PENDING"]
 ENDED: Final = ["SUCCESS", "ERROR"]
 """Not CANCELLED: a row that somebody has cancelled by hand may still be resumed by hand."""
 
@@ -48,6 +51,28 @@ async def ended_rows(before: datetime, place: Place, limit: int) -> list[EndedRu
         load_output=False,
     )
     return [_ended(row) for row in rows]
+
+
+def active_runs(url: str, run_ids: Sequence[str]) -> set[str]:
+    """Those of `run_ids` that DBOS will start or believes to be under way, asked without DBOS being launched.
+
+    Blocks. `url` is libpq's. Raises sqlalchemy's OperationalError.
+    """
+    if not run_ids:
+        return set()
+    client = DBOSClient(
+        system_database_url="postgresql+psycopg://" + url.removeprefix("postgresql://"),
+        application_name=APPLICATION,
+        lazy=True,
+        retry_connection_errors=False,
+    )
+    try:
+        rows = client.list_workflows(
+            workflow_ids=list(run_ids), status=ACTIVE, load_input=False, load_output=False
+        )
+    finally:
+        client.destroy()
+    return {row.workflow_id for row in rows}
 
 
 async def delete_rows(run_ids: Sequence[str]) -> None:

@@ -7,9 +7,8 @@ DBOS records an Exception as the final ERROR and would never start the run again
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -19,11 +18,14 @@ from typing import Any, Final
 import psycopg
 import sqlalchemy
 import structlog
-from dbos import DBOS, DBOSClient, DBOSConfig, WorkflowStatus
+from dbos import DBOS, DBOSClient, DBOSConfig, SetWorkflowID, WorkflowStatus
+from dbos._error import DBOSWorkflowIDInUseError
 from uuid_utils.compat import uuid7
 
+from workflows.saga.dbos_rows import ACTIVE
 from workflows.saga.dbos_schedules import SCHEDULED, keep_schedules
-from workflows.saga.definition import Registry
+from workflows.saga.definition import Registry, SagaDefinition
+from workflows.saga.direct import Moves, Request, RunExists, counted
 from workflows.saga.errors import RunGivenUp
 from workflows.saga.limits import Limits
 from workflows.saga.runs import (
@@ -34,8 +36,9 @@ from workflows.saga.runs import (
     run_number,
     saga_of,
 )
+from workflows.saga.state import SagaState
+from workflows.saga.view import SagaView, view
 
-ACTIVE: Final = ["ENQUEUED", "DELAYED", "PENDING"]
 DBOS_THREADS: Final = 4
 DBOS_CONNECTIONS: Final = 8
 HAND_OVER_SECONDS_MAX: Final = 2.0
@@ -47,8 +50,11 @@ RETIRED_POLLING_SECONDS: Final = 1.0
 LIST_LIMIT: Final = 20_000
 """More than any executor has slots."""
 
-Execute = Callable[[str, int, str], Awaitable[None]]
-"""Advances a saga: `execute(saga id, run number, execution id)`."""
+Execute = Callable[[str, int, str, SagaState | None], Awaitable[SagaState | None]]
+"""Advances a saga: `execute(saga id, run number, execution id, state if it is known)`; what it came to."""
+
+Workflow = Callable[[str], Coroutine[Any, Any, None]]
+"""What DBOS runs: it is given the id of the saga."""
 
 StartScheduled = Callable[[str, datetime], Awaitable[None]]
 """Starts the saga of this name whose time has come."""
@@ -70,6 +76,34 @@ class PendingRun:
     queue: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Direct:
+    """How a saga that begins here is requested, and who waits for that."""
+
+    request: Request
+    answer: asyncio.Future[SagaView]
+
+    async def requested(self) -> SagaState | None:
+        """None when it could not be: whoever waits is told why, and the run looks into the journal."""
+        try:
+            state = await self.request()
+        except Exception as error:
+            if not self.answer.done():
+                self.answer.set_exception(error)
+            return None
+        except BaseException:  # this process stops
+            self.give_up()
+            raise
+        if not self.answer.done():
+            self.answer.set_result(view(state))
+        return state
+
+    def give_up(self) -> None:
+        """Nothing begins here any more: who asked must ask in the other way."""
+        if not self.answer.done():
+            self.answer.set_exception(RunExists("this process stops"))
+
+
 @dataclass
 class DbosRuns:
     """DBOS of this process. There is one to a process: DBOS keeps its instance in a global.
@@ -86,7 +120,11 @@ class DbosRuns:
     start_scheduled: StartScheduled
     slots: int = 64
     polling_interval_seconds: float = 0.05
+    moves: Moves = field(default_factory=Moves)
     under_way: Counter[str] = field(default_factory=Counter)
+    _functions: dict[str, Workflow] = field(default_factory=dict)
+    _direct: dict[str, _Direct] = field(default_factory=dict)
+    _taking: bool = False
 
     async def launch(self) -> None:
         """Start to take runs from the queues, on the running event loop."""
@@ -109,10 +147,32 @@ class DbosRuns:
         }
         DBOS(config=config)
         for name in {*self.names, *(definition.name for definition in self.registry)}:
-            DBOS.workflow(name=name)(self._workflow(name))
+            self._functions[name] = DBOS.workflow(name=name)(self._workflow(name))
         DBOS.workflow(name=SCHEDULED)(self._scheduled())
         DBOS.listen_queues(queues)
         DBOS.launch()
+        self._taking = True
+
+    def takes(self, definition: SagaDefinition) -> bool:
+        """Whether a saga of this kind may begin here and now: it has no limits of its own, a slot is free."""
+        busy = len(self.under_way) + len(self._direct)
+        return self._taking and definition.lane.queue == QUEUE and busy < self.slots
+
+    async def begin(self, definition: SagaDefinition, saga_id: str, request: Request) -> SagaView:
+        """As DirectRuns says."""
+        if saga_id in self._direct:
+            raise RunExists(saga_id)
+        direct = self._direct[saga_id] = _Direct(request, asyncio.get_running_loop().create_future())
+        try:
+            with SetWorkflowID(saga_id, workflow_id_reuse_policy="reject"):
+                await DBOS.start_workflow_async(self._functions[definition.name], saga_id)
+        except Exception as error:
+            self._direct.pop(saga_id, None)
+            # DBOS ends under those who have just come in: its row may have been written, or not.
+            if isinstance(error, DBOSWorkflowIDInUseError) or not self._taking:
+                raise RunExists(saga_id) from error
+            raise
+        return await direct.answer
 
     async def _register_queues(self, engine: sqlalchemy.Engine) -> list[str]:
         """Tell DBOS of every queue that may hold runs of ours and of its limits, and of the schedules."""
@@ -152,6 +212,7 @@ class DbosRuns:
 
         Once the stopping flag is up they end at their next append. What is cut is resumed elsewhere.
         """
+        self._taking = False
         patience = ceil(patience_seconds) if self.under_way else 0  # DBOS would wait a second for nothing
         end = partial(DBOS.destroy, workflow_completion_timeout_sec=patience)
         loop = asyncio.get_running_loop()
@@ -164,6 +225,8 @@ class DbosRuns:
             await asyncio.wait_for(ending, patience + THREADS_SECONDS_MAX)
         except TimeoutError:
             log.warning("threads of DBOS are left behind")
+        for direct in self._direct.values():
+            direct.give_up()
         if self.under_way:
             log.warning("runs were cut", runs=len(self.under_way))
         # DBOS had put its own in place of the loop's, and has shut it down.
@@ -220,38 +283,31 @@ class DbosRuns:
         for queue, run_ids in _by_queue(runs).items():
             await DBOS.resume_workflows_async(run_ids, queue_name=queue)
 
-    def _workflow(self, name: str) -> Callable[[str], Awaitable[None]]:
+    def _workflow(self, name: str) -> Workflow:
         async def run(saga_id: str) -> None:
             run_id = DBOS.workflow_id or saga_id
             execution = str(uuid7())
-            with self._counted(run_id):
+            direct = self._direct.pop(run_id, None)
+            state: SagaState | None = None
+            with counted(self.under_way, run_id), self.moves.run(saga_id):
                 try:
-                    with structlog.contextvars.bound_contextvars(saga_id=saga_id, run_id=run_id):
-                        await self.execute(saga_id, run_number(run_id), execution)
+                    with structlog.contextvars.bound_contextvars(saga=name, saga_id=saga_id, run_id=run_id):
+                        state = await direct.requested() if direct else None
+                        state = await self.execute(saga_id, run_number(run_id), execution, state)
                 except Exception as error:
                     log.exception("run broken", saga_id=saga_id, run_id=run_id)
                     raise RunBroken(run_id) from error
+            self.moves.tell(saga_id, state)
 
         run.__name__ = run.__qualname__ = name
         return run
 
     def _scheduled(self) -> Callable[[datetime, str], Awaitable[None]]:
         async def start(due: datetime, name: str) -> None:
-            with self._counted(DBOS.workflow_id or name):
+            with counted(self.under_way, DBOS.workflow_id or name):
                 await self.start_scheduled(name, due)
 
         return start
-
-    @contextmanager
-    def _counted(self, run_id: str) -> Iterator[None]:
-        """Counted: when a run was started twice here, the first to end must not hide the other."""
-        self.under_way[run_id] += 1
-        try:
-            yield
-        finally:
-            self.under_way[run_id] -= 1
-            if not self.under_way[run_id]:
-                del self.under_way[run_id]
 
 
 def _by_queue(runs: Iterable[PendingRun]) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ from the journal's state at that version; if the journal moves meanwhile the req
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -22,15 +22,17 @@ from workflows.saga.children import NO_NEWS, News, news_of
 from workflows.saga.codec import EventCodec
 from workflows.saga.commands import Contention
 from workflows.saga.definition import Registry, checked_saga_id
+from workflows.saga.direct import DirectRuns, Moves, RunExists
 from workflows.saga.errors import SagaMoved, SagaNotFound, UnknownSignal
 from workflows.saga.runs import run_request
-from workflows.saga.starting import Asked, check_batch, start_all
+from workflows.saga.starting import Asked, Origin, check_batch, start_all
 from workflows.saga.state import SagaState, catch_up, read_state
 from workflows.saga.view import SagaView, view
 
 RACES_MAX = 30
-POLL_SECONDS_FIRST = 0.01
+POLL_SECONDS_FIRST = 0.03
 POLL_SECONDS_MAX = 0.25
+POLL_SECONDS_HERE = 1.0
 
 Protect = Callable[[Sequence[BaseModel]], Awaitable[Sequence[BaseModel]]]
 """What is done to inputs and signals that come in, before anything is compared or recorded."""
@@ -60,6 +62,8 @@ class SagaEngine:
     registry: Registry
     codec: EventCodec
     protect: Protect = as_they_are
+    direct: DirectRuns | None = None
+    moves: Moves = field(default_factory=Moves)
 
     async def start(
         self,
@@ -71,8 +75,11 @@ class SagaEngine:
         correlation_id: str | None = None,
         causation_id: str | None = None,
         at: datetime | None = None,
+        direct: bool = False,
     ) -> Started:
         """Request a saga; it is durable, and its first run enqueued, when this returns.
+
+        `direct`: its first run may begin in this process, at once. Not from within a run.
 
         The same id and input again give the same saga. With `at`, which must have an offset, it starts then,
         by the database's clock. `causation_id` is the event that starts it. Raises UnknownSaga,
@@ -80,6 +87,9 @@ class SagaEngine:
         """
         [asked] = await self._asked(name, [(saga_id, saga_input)], at)
         origin = {"actor": actor, "correlation_id": correlation_id, "causation_id": causation_id}
+        given = saga_id is not None or asked.definition.id is not None
+        if direct and (saga := await self._begin_here(asked, origin, given=given)):
+            return Started(saga, created=True)
         created = await start_all(self.store, self.codec, [asked], origin)
         return Started(await self.view(asked.saga_id), created=bool(created))
 
@@ -117,23 +127,51 @@ class SagaEngine:
             for (saga_id, _), as_it_came, protected in zip(sagas, came, inputs, strict=True)
         ]
 
+    async def _begin_here(self, asked: Asked, origin: Origin, *, given: bool) -> SagaView | None:
+        """The saga, begun in this process; None when that cannot be, or it exists. `given`: its id may have
+        been asked for before."""
+        if self.direct is None or asked.start_at is not None or not self.direct.takes(asked.definition):
+            return None
+        if given:  # else a row would be left for nothing
+            first = self.store.read_stream(journal.journal_stream(asked.saga_id), limit=1)
+            if [event async for event in first]:
+                return None
+        request = partial(asked.requested, self.store, self.codec, origin)
+        with suppress(RunExists, WrongExpectedVersion):
+            return await self.direct.begin(asked.definition, asked.saga_id, request)
+        return None
+
     async def view(self, saga_id: str) -> SagaView:
         """Raises SagaNotFound."""
         return view(await self._state(saga_id))
 
-    async def wait(self, saga_id: str, timeout_seconds: float) -> SagaView:
-        """The saga once it has ended or is stuck, or as it is after the timeout. Raises SagaNotFound."""
-        state = await self._state(saga_id)
+    async def wait(self, saga_id: str, timeout_seconds: float, known: SagaView | None = None) -> SagaView:
+        """The saga once it has ended or is stuck, or as it is after the timeout. Raises SagaNotFound.
+
+        Who has just been given the saga says so: what is `known` is not read again before it may have moved.
+        """
         pause = POLL_SECONDS_FIRST
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                while not state.at_rest:
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 1.5, POLL_SECONDS_MAX)
-                    await catch_up(self.store, self.codec, state)
-        except TimeoutError:
-            pass
-        return view(state)
+        with self.moves.of(saga_id) as moved:
+            state = None if known else await self._state(saga_id)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_seconds):
+                    while state is None or not state.at_rest:
+                        with suppress(TimeoutError):
+                            # Its run may be in another process, which does not tell.
+                            here = self.moves.here(saga_id)
+                            await asyncio.wait_for(moved.event.wait(), POLL_SECONDS_HERE if here else pause)
+                        if moved.state is not None and moved.state.at_rest:
+                            return view(moved.state)
+                        moved.event.clear()
+                        pause = min(pause * 1.5, POLL_SECONDS_MAX)
+                        state = await self._later(saga_id, state)
+        return view(state or await self._state(saga_id))
+
+    async def _later(self, saga_id: str, state: SagaState | None) -> SagaState:
+        if state is None:
+            return await self._state(saga_id)
+        await catch_up(self.store, self.codec, state)
+        return state
 
     async def compensate(
         self,

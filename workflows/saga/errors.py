@@ -205,6 +205,11 @@ class Waiting(RunSuspended):
         )
 
 
+class ReplayFirst(Waiting):
+    """What failed in a branch is to be seen by its function before a failure beside it is: the next run, at
+    once, replays both in the order of the journal."""
+
+
 class Awoken(RunSuspended):
     """What the saga was about to wait for has come meanwhile: read the journal again."""
 

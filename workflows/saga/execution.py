@@ -79,6 +79,11 @@ class Execution:
         known = self.state.steps.get(step)
         return known.round if known else self.state.round
 
+    def outcome_version(self, step: str) -> int | None:
+        """As which entry of the journal the outcome of the step is recorded; None when it has none yet."""
+        known = self.state.steps.get(step)
+        return known.outcome_version if known else None
+
     def metadata(self, step: str, *, undo: bool = False) -> dict[str, Any]:
         """Goes with the domain events of a step, or of its compensation."""
         command_id = self.key(step) + ("/undo" if undo else "")

@@ -78,9 +78,16 @@ def compensate(
 
 
 def _undone_but_kept(state: SagaState, to_step: str) -> str:
-    """A step that the saga would build on though its undoing has begun; empty when there is none."""
+    """A step that the saga would build on though its undoing has begun; empty when there is none.
+
+    Past the pivot no call fails by itself: one that has was given up when it was to be undone.
+    """
     kept = [step for step in state.in_order() if step.order <= step_order(to_step)]
-    gone = [each for each in kept if each.undo.begun and not each.refused_or_failed]
+    gone = [
+        each
+        for each in kept
+        if (each.undo.begun and not each.refused_or_failed) or (each.past_pivot and each.status == "failed")
+    ]
     return f"{gone[0].name} (step {gone[0].step})" if gone else ""
 
 

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -68,15 +69,19 @@ class Runner:
     stopping: Callable[[], bool] = lambda: False
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    async def run(self, saga_id: str, run: int, execution_id: str) -> None:
-        """Advance the saga as far as it goes. Returns at once when the journal names another run.
+    async def run(
+        self, saga_id: str, run: int, execution_id: str, state: SagaState | None = None
+    ) -> SagaState | None:
+        """Advance the saga as far as it goes; what it has come to, None when there is no such saga. Returns
+        at once when the journal names another run.
 
+        `state` is what the journal says, when that is known already.
         Raises RunGivenUp only; any other exception has become an entry of the journal.
         """
         for _ in range(READS_MAX):
-            state = await read_state(self.store, self.handler.codec, saga_id)
+            state = state or await read_state(self.store, self.handler.codec, saga_id)
             if state is None or state.idle_for(run):
-                return
+                return state
             writer = self._writer(state, run, execution_id)
             execution = Execution(
                 writer,
@@ -91,7 +96,8 @@ class Runner:
                     if state.has_news:
                         await writer.append()  # from here on the function sees that its children have ended
                     await self._advance(execution)
-                return
+                return state
+            state = None
         raise Superseded(saga_id)
 
     def _writer(self, state: SagaState, run: int, execution_id: str) -> JournalWriter:
@@ -148,7 +154,7 @@ class Runner:
         self.check_all_visited(execution)
         self._check_none_left(execution.open)
         await self._undo_failures(execution)
-        dumped = TypeAdapter(type(result)).dump_python(result, mode="json")
+        dumped = _adapter(result.__class__).dump_python(result, mode="json")
         await end(execution, journal.SagaCompleted(result=dumped), forward=True)
 
     @staticmethod
@@ -238,6 +244,12 @@ class Runner:
         if steps:
             left = ", ".join(sorted(steps))
             raise SagaMisuse(f"the function ended without step {left}: await each step, or gather them")
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Made once for each type of results: making it takes as long as a step."""
+    return TypeAdapter(kind)
 
 
 def _stuck(error: Exception) -> journal.SagaStuck:

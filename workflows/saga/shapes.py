@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
@@ -32,8 +32,7 @@ class Shape(Generic[S]):
     def of(cls, state: type[S], *folded_by: Any) -> "Shape[S]":
         """The fingerprint is that of the state's schema and of `folded_by`, JSON that tells one fold from
         another."""
-        adapter = TypeAdapter(state)
-        parts = [adapter.json_schema(mode=mode) for mode in ("validation", "serialization")]
+        adapter, parts = _adapter_and_schemas(cast("Any", state))
         text = orjson.dumps([*parts, *folded_by], option=orjson.OPT_SORT_KEYS)
         return cls(adapter, sha256(text).hexdigest()[:32])
 
@@ -50,6 +49,13 @@ class Shape(Generic[S]):
     def offer(self, state: S, version: int) -> Callable[[], tuple[int, bytes]]:
         """A state that nobody changes, to be offered to the snapshots."""
         return lambda: (version, self.dump(state))
+
+
+@cache
+def _adapter_and_schemas(state: Any) -> tuple[TypeAdapter[Any], list[Any]]:
+    """They take milliseconds to make."""
+    adapter = TypeAdapter[Any](state)
+    return adapter, [adapter.json_schema(mode=mode) for mode in ("validation", "serialization")]
 
 
 def shape_of(decider: AnyDecider) -> Shape[Any]:

@@ -8,15 +8,24 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 from uuid_utils.compat import uuid7
 
-from eventstore import NO_STREAM, AppendRefused, Batch, EventStore, WrongExpectedVersion
+from eventstore import (
+    NO_STREAM,
+    Appended,
+    AppendRefused,
+    Batch,
+    EventStore,
+    RecordedEvent,
+    WrongExpectedVersion,
+)
 from workflows.saga import journal
 from workflows.saga.codec import EventCodec
 from workflows.saga.definition import SagaDefinition, checked_saga_id
 from workflows.saga.errors import InvalidBatch, SagaConflict
 from workflows.saga.runs import run_request
-from workflows.saga.state import SagaState, read_state
+from workflows.saga.state import SagaState, fold, read_state
 
 BATCH_SAGAS_MAX: Final = 64
+RUNS_TAKEN_MAX: Final = 20
 
 Origin = Mapping[str, str | None]
 """Who asks and why: actor, correlation_id, causation_id."""
@@ -27,6 +36,7 @@ class Asked:
     """One saga that somebody asks for. It starts at once, or at `start_at` by the database's clock.
 
     `came` is the input as it came in, before it was protected: so it was recorded when nothing was.
+    `first_run` is the number of the run that it begins with, which is not 1 when DBOS has one of that id.
     """
 
     definition: SagaDefinition
@@ -34,6 +44,7 @@ class Asked:
     input: BaseModel
     start_at: datetime | None = None
     came: BaseModel | None = None
+    first_run: int = 1
 
     @classmethod
     def of(
@@ -59,6 +70,7 @@ class Asked:
             input=self.input.model_dump(mode="json"),
             attributes=self.definition.attributes_of(self.input),
             start_at=self.start_at,
+            run=self.first_run,
         )
         given = {name: value for name, value in origin.items() if value}
         metadata = {
@@ -68,11 +80,24 @@ class Asked:
         } | given
         return Batch(journal.journal_stream(self.saga_id), NO_STREAM, [codec.encode(entry, metadata)])
 
+    async def requested(self, store: EventStore, codec: EventCodec, origin: Origin) -> SagaState:
+        """Request it without naming a run to DBOS, which has it already. The saga as it is then.
+
+        Raises WrongExpectedVersion when there is one of this id.
+        """
+        batch = self.request(codec, origin)
+        appended = await store.append([batch])
+        state = fold(codec, [as_recorded(batch, appended)])
+        assert state is not None, "a journal that begins with SagaRequested is one"
+        return state
+
     def run(self, now: datetime) -> dict[str, Any]:
         """The request for its first run."""
         definition = self.definition
         delay = (self.start_at - now).total_seconds() if self.start_at else None
-        return run_request(definition.lane, definition.name, self.saga_id, 1, delay_seconds=delay)
+        return run_request(
+            definition.lane, definition.name, self.saga_id, self.first_run, delay_seconds=delay
+        )
 
     def is_that_of(self, state: SagaState) -> bool:
         """Whether the saga was started by the same request: today's defaults count for both, times do not."""
@@ -81,6 +106,23 @@ class Asked:
         except ValidationError:
             return False
         return state.name == self.definition.name and same_input
+
+
+def as_recorded(batch: Batch, appended: Appended) -> RecordedEvent:
+    """The only event of the first append to a stream, as it would be read."""
+    [event] = batch.events
+    return RecordedEvent(
+        position=appended.position,
+        commit_position=appended.position,
+        stream=batch.stream,
+        version=1,
+        event_id=event.event_id,
+        type=event.type,
+        schema_version=event.schema_version,
+        data=dict(event.data),
+        metadata=dict(event.metadata),
+        recorded_at=appended.recorded_at,
+    )
 
 
 def in_utc(time: datetime) -> datetime:
@@ -117,9 +159,11 @@ async def start_all(store: EventStore, codec: EventCodec, asked: Sequence[Asked]
             await store.append([each.request(codec, origin) for each in new], attachment={"runs": runs})
         except WrongExpectedVersion:  # at least one of them exists: so this comes to an end
             new = [each for each in new if not await _exists(store, codec, each)]
-        except AppendRefused as refused:
-            ids = new[0].saga_id if len(new) == 1 else "one of them"
-            raise SagaConflict(f"a run of {ids} is left from a saga without a journal") from refused
+        except AppendRefused as refused:  # a run is left of a start that never came to its journal
+            if new[0].first_run == RUNS_TAKEN_MAX:
+                ids = new[0].saga_id if len(new) == 1 else "one of them"
+                raise SagaConflict(f"{RUNS_TAKEN_MAX} runs of {ids} are left without a journal") from refused
+            new = [replace(each, first_run=each.first_run + 1) for each in new]
         else:
             break
     return {each.saga_id for each in new}

@@ -116,13 +116,9 @@ class SagaState(SagaSummary):
 
         Journals that were written before this was so may have steps that the function took after one.
         """
-        last = max((step.began_at_version for step in self.steps.values()), default=0)
-        return [
-            step
-            for step in self.in_order()
-            if step.kind == "child" and step.past_pivot and step.status == "rejected"
-            if step.outcome_version is not None and step.outcome_version > last
-        ]
+        refused = [step for step in self.in_order() if step.child_refused_past_pivot]
+        last = max((step.began_at_version for step in self.steps.values()), default=0) if refused else 0
+        return [step for step in refused if step.outcome_version is not None and step.outcome_version > last]
 
     def after(self, to_step: str | None) -> list[StepState]:
         """The steps that come after `to_step`, in the order of the program; all when there is none."""
@@ -135,7 +131,7 @@ class SagaState(SagaSummary):
         Also a saga that goes forward undoes a child, that of a step whose failure it got over.
         """
         known = self.steps[step]
-        if known.undo.status != "pending":
+        if known.undo.status not in ("pending", "skipped"):  # skipped, and kept: the function goes on with it
             return known.undo.status == "compensating"
         return known.status == "started" and known.news is None and not self.compensating
 

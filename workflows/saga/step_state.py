@@ -65,6 +65,10 @@ class StepState:
         return step_order(self.step)
 
     @property
+    def child_refused_past_pivot(self) -> bool:
+        return self.kind == "child" and self.past_pivot and self.status == "rejected"
+
+    @property
     def refused_or_failed(self) -> bool:
         return self.status in ("rejected", "failed")
 

@@ -40,11 +40,15 @@ class Scope:
     lost: bool = False
 
     def failed(self, state: SagaState) -> bool:
-        """Whether one of them, or of those around them, has failed."""
-        known = (state.steps.get(step) for step in self.steps)
+        """Whether one of them, or of those around them, has failed. A child that was refused past the pivot
+        has not: it halts the saga, and is tried anew."""
+        known = [
+            step for number in self.steps if (step := state.steps.get(number)) and step.refused_or_failed
+        ]
+        halting = state.refused_past_pivot() if any(step.child_refused_past_pivot for step in known) else ()
         return (
             self.lost
-            or any(step is not None and step.refused_or_failed for step in known)
+            or any(step not in halting for step in known)
             or (self.parent is not None and self.parent.failed(state))
         )
 

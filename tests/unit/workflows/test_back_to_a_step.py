@@ -1,12 +1,25 @@
 """Back to a step and on: what follows the step is forgotten, what went before stays as it was."""
 
+import contextlib
 from datetime import timedelta
+from itertools import count
 
 import pytest
 
-from tests.unit.workflows.family import WHO, begun, go, status, why_stuck
-from tests.unit.workflows.toys import Message, Order, counts, do, refusing
-from workflows.saga import Saga
+from tests.unit.workflows.family import WHO, begun, go, serving, start, status, why_stuck
+from tests.unit.workflows.toys import (
+    AWAY,
+    SEND,
+    SLOWLY,
+    Message,
+    Order,
+    Remote,
+    counts,
+    do,
+    failing,
+    refusing,
+)
+from workflows.saga import CallFailed, Saga
 from workflows.saga.errors import CannotCompensate
 from workflows.saga.testing import MemoryService
 
@@ -81,6 +94,55 @@ async def test_force_back_to_a_step_past_the_pivot_stays_past_it() -> None:
     with pytest.raises(CannotCompensate, match="has passed its pivot"):
         await service.engine.compensate("s1", **WHO)
     assert (await service.outcome()).entries.count("PivotReached") == 1
+
+
+async def sending_past_the_pivot(saga: Saga, _order: Order) -> None:
+    await do(saga, "a")
+    saga.pivot()
+    with contextlib.suppress(CallFailed):
+        await saga.call(SEND, Message(), retry=SLOWLY)
+
+
+async def test_a_call_past_the_pivot_that_was_given_up_is_no_step_to_go_on_from() -> None:
+    """It may have acted, and nothing undoes it: only a saga that asks for it anew may go on."""
+    remote = Remote()
+    remote.before_send = failing(AWAY, None)
+    service = serving(sending_past_the_pivot, calls=remote.calls())
+    await start(service)
+    await service.run_next()
+    await service.engine.compensate("s1", to_step="1", force=True, **WHO)
+    await service.run_next()
+
+    with pytest.raises(CannotCompensate, match="cannot go on after step 2"):
+        await service.engine.compensate("s1", to_step="2", force=True, **WHO)
+    await on(service)
+
+    outcome = await service.outcome()
+    assert (outcome.status, [step.status for step in outcome.steps]) == ("completed", ["succeeded"] * 2)
+
+
+@pytest.mark.parametrize("append", range(1, 4))
+async def test_who_asks_for_all_while_it_goes_back_to_a_step_has_all_undone(append: int) -> None:
+    remote = Remote()
+    remote.before_send = failing(AWAY, None)
+    service = serving(sending_past_the_pivot, calls=remote.calls())
+    await start(service)
+    await service.run_next()
+    await service.engine.compensate("s1", to_step="1", force=True, **WHO)
+    appends = count(1)
+
+    async def ask_for_all(_number: int) -> None:
+        if next(appends) == append:
+            del service.store.before_append
+            await service.engine.compensate("s1", force=True, **WHO)
+
+    service.store.before_append = ask_for_all
+    await service.settle()
+
+    outcome = await service.outcome()
+    assert outcome.status == "abandoned"
+    assert [left.step for left in outcome.saga.left] == ["2"]
+    assert await counts(service) == {"a": 0}
 
 
 async def clocks(saga: Saga, _order: Order) -> None:

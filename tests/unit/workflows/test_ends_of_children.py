@@ -1,7 +1,8 @@
 """Child sagas whose end crosses what their parent does."""
 
 from domain import Rejected
-from tests.unit.workflows.toys import AWAY, ONCE, TALLIES, Order, Remote, do, failing, refusing, send
+from tests.unit.workflows.family import SIGNALS, WHO
+from tests.unit.workflows.toys import AWAY, ONCE, TALLIES, Message, Order, Remote, do, failing, refusing, send
 from workflows.saga import CallFailed, Saga, SagaDefinition
 from workflows.saga.testing import Killed, MemoryService
 
@@ -160,3 +161,42 @@ async def test_a_saga_that_goes_on_without_a_child_waits_for_its_undoing_also_af
     assert outcome.entries.index("SagaCompleted") > max(
         place for place, entry in enumerate(outcome.entries) if entry == "ChildEnded"
     )
+
+
+async def begins_anew_and_waits(saga: Saga, order: Order) -> None:
+    if order.name == "order":
+        await do(saga, "child")
+        saga.pivot()
+        saga.continue_as(Order(name="again"))
+    await saga.receive("go", Message)
+
+
+FINAL = SagaDefinition("final", begins_anew_and_waits, Order, signals=SIGNALS)
+
+
+async def step_and_child(saga: Saga, _order: Order) -> None:
+    await do(saga, "a")
+    await saga.start(FINAL, Order())
+
+
+async def test_a_child_whose_undoing_was_left_out_is_waited_for_by_a_saga_that_kept_it() -> None:
+    """Found by seed 2498559: its parent did not park, and was resumed for ever."""
+    sagas = [SagaDefinition("saga", step_and_child, Order), FINAL]
+    service = MemoryService(TALLIES, sagas)
+    await service.engine.start("saga", Order(), saga_id="s1")
+    await service.settle()
+    await service.engine.compensate("s1", to_step="1", **WHO)
+    await service.settle()
+    assert (await service.outcome()).saga.stuck.reason == "compensation-failed"
+    await service.engine.skip("s1", **WHO)
+    await service.settle()
+    await service.engine.compensate("s1", to_step="2", force=True, **WHO)
+    await service.settle()
+
+    await service.engine.resume("s1", **WHO)
+    await service.settle()
+    assert (await service.outcome()).entries[-1] == "Parked"
+
+    await service.engine.signal("s1.2", "go", {}, actor="ana")
+    await service.settle()
+    assert (await service.outcome()).saga.status == "completed"

@@ -11,6 +11,7 @@ from tests.unit.workflows.toys import CODEC, Order, do, request, service_of
 from workflows.saga import Saga, SagaView, journal, operations
 from workflows.saga.errors import InvalidSagaId, SagaConflict, SagaMoved, SagaNotFound, UnknownSaga
 from workflows.saga.runs import SHARED, run_number, run_request
+from workflows.saga.starting import RUNS_TAKEN_MAX
 
 
 async def one_step(saga: Saga, _order: Order) -> dict[str, str]:
@@ -47,14 +48,29 @@ async def test_the_same_id_with_another_input_is_a_conflict() -> None:
         await service.engine.start("saga", Order(name="other"), saga_id="s1")
 
 
-async def test_a_run_left_from_a_deleted_journal_is_a_conflict() -> None:
+async def test_a_run_that_never_came_to_its_journal_is_in_nobodys_way() -> None:
     service = service_of(one_step)
     entry = CODEC.encode(journal.RunNamed(run=1, reason="left over"), {})
     await service.store.append(
         [Batch("saga-other", 0, [entry])], attachment=run_request(SHARED, "saga", "s1", 1)
     )
 
-    with pytest.raises(SagaConflict, match="a run of s1 is left"):
+    started = await service.engine.start("saga", Order(), saga_id="s1")
+    await service.settle()
+
+    assert started.created
+    outcome = await service.outcome("s1")
+    assert (outcome.status, getattr(outcome.journal[0], "run", None)) == ("completed", 2)
+
+
+async def test_ids_of_which_too_many_runs_are_left_are_a_conflict() -> None:
+    service = service_of(one_step)
+    for run in range(1, RUNS_TAKEN_MAX + 1):
+        entry = CODEC.encode(journal.RunNamed(run=run, reason="left over"), {})
+        left = run_request(SHARED, "saga", "s1", run)
+        await service.store.append([Batch(f"saga-other-{run}", 0, [entry])], attachment=left)
+
+    with pytest.raises(SagaConflict, match="runs of s1 are left"):
         await service.engine.start("saga", Order(), saga_id="s1")
     with pytest.raises(SagaNotFound):
         await service.engine.view("s1")

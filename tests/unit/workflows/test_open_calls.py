@@ -10,8 +10,10 @@ from domain import Rejected
 from tests.unit.workflows.family import WHO, begun, serving, start
 from tests.unit.workflows.toys import (
     AWAY,
+    ONCE,
     SEND,
     SLOWLY,
+    TWICE,
     Message,
     Order,
     Remote,
@@ -144,6 +146,65 @@ async def test_one_that_waits_for_its_next_attempt_is_given_up_at_once() -> None
     assert outcome.saga.ended_at is not None
     assert outcome.saga.ended_at < outcome.saga.requested_at + timedelta(seconds=10)
     assert remote.requests == ["send s1/1"]
+
+
+async def test_a_branch_sees_what_failed_in_it_before_a_failure_is_chosen() -> None:
+    """Its call was in doubt when it stopped, and no longer when a call beside it had failed: what was refused
+    in it stands before that in the journal, and every replay sees that first."""
+    remote = Remote()
+
+    async def die_then_never_answer(_key: str) -> None:
+        if len(remote.requests) <= 2:
+            await asyncio.sleep(0.1)
+            raise Killed
+        await asyncio.sleep(3600)
+
+    remote.before_send = die_then_never_answer
+
+    async def inner(saga: Saga) -> None:
+        unsure = saga.call(SEND, Message(), compensate=NOTHING, timeout=timedelta(seconds=7.5))
+        await saga.gather(unsure, do(saga, "refused"))
+
+    async def function(saga: Saga, _order: Order) -> None:
+        beside = saga.call(SEND, Message(), compensate=NOTHING, retry=TWICE, timeout=timedelta(seconds=5))
+        await saga.gather(beside, saga.branch(inner))
+
+    outcome = await (await begun(function, calls=remote.calls(), refuse=refusing("refused"))).outcome()
+
+    statuses = {step.step: step.status for step in outcome.steps}
+    assert statuses == {"1": "failed", "2.1": "failed", "2.2": "rejected"}
+    assert outcome.saga.error is not None
+    assert outcome.saga.error.step == "2.2"
+
+
+async def test_nor_is_one_chosen_before_a_branch_further_out_has_seen_its_own() -> None:
+    remote = Remote()
+
+    async def away(key: str) -> None:
+        await asyncio.sleep(1.0 if key == "s1/1" else 0.0)
+        raise AWAY
+
+    remote.before_send = away
+
+    async def innermost(saga: Saga) -> None:
+        await saga.call(SEND, Message(), compensate=NOTHING, retry=SLOWLY)
+
+    async def inner(saga: Saga) -> None:
+        await saga.gather(saga.branch(innermost), saga.branch(refused_late))
+
+    async def function(saga: Saga, _order: Order) -> None:
+        beside = saga.call(SEND, Message(), compensate=NOTHING, retry=ONCE)
+        await saga.gather(beside, saga.branch(inner))
+
+    outcome = await (await begun(function, calls=remote.calls(), refuse=refusing("refused"))).outcome()
+
+    assert {step.step: step.status for step in outcome.steps if step.kind != "sleep"} == {
+        "1": "failed",
+        "2.1.1": "failed",
+        "2.2.2": "rejected",
+    }
+    assert outcome.saga.error is not None
+    assert outcome.saga.error.step == "2.2.2"
 
 
 async def alone(saga: Saga, _order: Order) -> None:

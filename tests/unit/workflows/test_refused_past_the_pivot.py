@@ -5,10 +5,12 @@ import contextlib
 import pytest
 
 from domain import Rejected
-from tests.unit.workflows.family import SIGNALS, WHO, begun, status, why_stuck
+from tests.unit.workflows.family import SIGNALS, WHO, begun, serving, start, status, why_stuck
 from tests.unit.workflows.test_resolver import Asked
 from tests.unit.workflows.toys import (
+    AWAY,
     SEND,
+    SLOWLY,
     Do,
     Message,
     Order,
@@ -102,6 +104,34 @@ async def test_children_side_by_side_are_started_anew_at_once_and_the_others_are
         await tell(service, child)
 
     assert (await service.outcome()).result == ["s1.1:2", "s1.2", "s1.3:2"]
+
+
+async def part_beside_a_call(saga: Saga, _order: Order) -> None:
+    saga.pivot()
+    await saga.gather(saga.start(PART, Order()), saga.call(SEND, Message(), retry=SLOWLY))
+
+
+async def test_a_call_beside_it_that_waits_for_its_next_attempt_is_not_given_up() -> None:
+    """It may have acted, and past the pivot a call has no failure that a function could go on with."""
+    remote = Remote()
+    remote.before_send = failing(AWAY, None)
+    service = serving(part_beside_a_call, PART, calls=remote.calls())
+    await start(service)
+    await service.run_next()
+    await service.run_next()
+    await service.engine.compensate("s1.1", **WHO)
+    while await status(service) != "stuck":
+        await service.run_next()
+    stuck = await service.outcome()
+    assert [step.status for step in stuck.steps] == ["rejected", "started"]
+
+    await service.engine.resume("s1", **WHO)
+    await service.settle()
+    await tell(service, "s1.1:2")
+
+    outcome = await service.outcome()
+    assert (outcome.status, [step.status for step in outcome.steps]) == ("completed", ["succeeded"] * 2)
+    assert outcome.entries.count("StepStarted") == 2
 
 
 async def test_the_function_does_not_see_the_refusal() -> None:

@@ -1,5 +1,6 @@
-"""A replay gives recorded outcomes in the order in which they were recorded, not in that of the program."""
+"""Outcomes are given in the order in which they were recorded, the first time and on replay."""
 
+import asyncio
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from tests.unit.workflows.toys import TALLIES, Message, Order, Remote, SlowStore, do, refusing, send
 from workflows.saga import Saga, SagaDefinition
+from workflows.saga.replay import Replay
 from workflows.saga.testing import Killed, MemoryService, killed_at
 
 SEEN: list[list[str]] = []
@@ -107,3 +109,103 @@ async def test_no_step_starts_before_a_recorded_failure_beside_it_is_known() -> 
         "RunStarted",
     ]
     assert remote.requests == []
+
+
+async def nested(saga: Saga, seen: list[str]) -> None:
+    await saga.gather(saga.branch(pair), do(saga, "c"))
+    seen.append("nested")
+
+
+async def pair(saga: Saga) -> None:
+    await saga.gather(do(saga, "a"), do(saga, "b"))
+
+
+async def plain(saga: Saga, seen: list[str]) -> None:
+    await do(saga, "d")
+    await do(saga, "e")
+    seen.append("plain")
+
+
+async def uneven(saga: Saga, _order: Order) -> list[str]:
+    """`nested` has its last outcome right before `plain`, but the longer way from there to its function."""
+    seen: list[str] = []
+    SEEN.append(seen)
+    await saga.gather(saga.branch(nested, seen), saga.branch(plain, seen))
+    await do(saga, seen[0])
+    return seen
+
+
+@pytest.mark.parametrize("append", range(2, 9))
+async def test_the_first_execution_sees_the_order_of_the_journal_as_well(append: int) -> None:
+    """Also when the next outcome is there before the one before it has come to its function, as in a process
+    that was stopped for a moment."""
+
+    async def in_a_pass(_number: int) -> None:
+        await asyncio.sleep(0)
+
+    SEEN.clear()
+    service = MemoryService(TALLIES, [SagaDefinition("saga", uneven, Order)])
+    service.store.before_append = in_a_pass
+    service.store.after_append = killed_at(append)
+
+    outcome = await service.run_saga("saga", Order())
+
+    assert outcome.saga.status == "completed", outcome.saga.stuck
+    assert outcome.saga.result == ["nested", "plain"]
+    assert all(seen == ["nested", "plain"][: len(seen)] for seen in SEEN)
+
+
+async def test_a_strand_that_waits_for_something_else_than_a_step_holds_up_nobody() -> None:
+    """What it waits for may come from the strand beside it."""
+
+    async def meeting(saga: Saga, _order: Order) -> None:
+        there = asyncio.Event()
+        await saga.gather(saga.branch(waits, there), saga.branch(comes, there))
+
+    async def waits(saga: Saga, there: asyncio.Event) -> None:
+        await do(saga, "a")
+        await there.wait()
+        await do(saga, "b")
+
+    async def comes(saga: Saga, there: asyncio.Event) -> None:
+        await do(saga, "c")
+        await do(saga, "d")
+        there.set()
+
+    service = MemoryService(TALLIES, [SagaDefinition("saga", meeting, Order)])
+
+    outcome = await asyncio.wait_for(service.run_saga("saga", Order()), 20)
+
+    assert outcome.saga.status == "completed"
+
+
+async def test_a_strand_that_is_cancelled_before_its_turn_holds_up_nobody() -> None:
+    replay, given = Replay(), list[int]()
+    away, others = asyncio.Event(), asyncio.Event()
+
+    async def strand(version: int) -> None:
+        async def step() -> None:
+            if version != 1:
+                await others.wait()
+
+        await replay.turn(None)
+        await replay.live(step(), lambda: version)
+        given.append(version)
+        if version == 1:
+            others.set()
+            await away.wait()
+        replay.end_strand()
+
+    replay.fork(3)
+    first, cancelled, last = (asyncio.create_task(strand(version)) for version in (1, 2, 3))
+    await others.wait()
+    await asyncio.sleep(0)  # both wait for their turns, as the first one is not at its next step
+    cancelled.cancel()
+    with suppress(asyncio.CancelledError):
+        await cancelled
+    assert given == [1]
+    replay.end_strand()
+    away.set()
+    await asyncio.gather(first, last)
+
+    assert given == [1, 3]
