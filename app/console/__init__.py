@@ -1,0 +1,1 @@
+"""The console: pages for people, made on the server by the functions that the API asks, never by HTTP."""

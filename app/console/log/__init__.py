@@ -1,0 +1,1 @@
+"""Pages of what is recorded, and of who follows it."""

@@ -1,0 +1,32 @@
+"""The processes that run sagas, and what they have in hand."""
+
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.requests import RuntimeOf, in_time
+from app.console.rendering import page
+from app.executors.listing import BURIED_HOURS, LISTED_MAX, list_executors
+
+router = APIRouter(include_in_schema=False)
+
+RUNS_SHOWN: Final = 100
+
+
+@router.get("/console/executors")
+async def executors(request: Request, runtime: RuntimeOf) -> Response:
+    """Those that live, those that are silent, and those that were buried of late."""
+    async with in_time(runtime):
+        found = await list_executors(runtime.pool, runtime.runs)
+        runs = await runtime.runs.pending()
+    return page(
+        request,
+        "executors.html",
+        executors=found,
+        full=len(found) == LISTED_MAX,
+        listed_max=LISTED_MAX,
+        hours=BURIED_HOURS,
+        own=runtime.lease.executor_id,
+        runs=runs[:RUNS_SHOWN],
+        more_runs=len(runs) - RUNS_SHOWN,
+    )

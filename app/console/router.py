@@ -1,0 +1,14 @@
+"""All pages of the console."""
+
+from fastapi import APIRouter
+
+from app.console import live, login, overview, sagas, static_files
+from app.console.log import aggregates, audit, events, executors, followers, streams
+from app.console.saga import operations
+from app.console.saga import page as saga
+
+router = APIRouter(include_in_schema=False)
+_FIRST = (static_files, login, live, overview, sagas, saga, operations)
+_LOG = (streams, events, aggregates, followers, executors, audit)
+for module in (*_FIRST, *_LOG):
+    router.include_router(module.router)

@@ -1,0 +1,88 @@
+"""The list of sagas: its filters are its address, so that it can be kept and sent to somebody."""
+
+from typing import Annotated, Any, Final, get_args
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api.filters import filter_of
+from app.api.positions import after_of
+from app.api.reading import ReaderOf
+from app.api.requests import RuntimeOf, in_time, validated
+from app.console.rendering import page
+from app.console.saga.reading import address_of
+from app.readmodels.sagas import NAME, SAGAS, SORT
+from domain.values import Id
+from workflows.saga.errors import InvalidSagaId, SagaNotFound
+from workflows.saga.summary import SagaStatus
+
+router = APIRouter(include_in_schema=False)
+
+PATH: Final = "/console/sagas"
+PAGE_SAGAS: Final = 50
+STATUSES: Final = get_args(SagaStatus)
+
+
+class Wanted(BaseModel):
+    """The fields of the form. `q` is the id of a saga, or `name:value` of an attribute."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    q: Annotated[str, Field(max_length=300)] | None = None
+    name: Id | None = None
+    status: SagaStatus | None = None
+    correlation_id: Id | None = None
+    parent: Id | None = None
+    attribute: Annotated[str, Field(max_length=300)] | None = None
+    after: Annotated[str, Field(max_length=2000)] | None = None
+
+    def address(self, **other: str | None) -> str:
+        """The list with these filters, and others."""
+        fields = self.model_dump(exclude_none=True) | other
+        query = urlencode({name: value for name, value in fields.items() if value is not None})
+        return f"{PATH}?{query}" if query else PATH
+
+
+async def _wanted(request: Request) -> Wanted:
+    """What a form leaves empty is not asked for. Raises InvalidRequest."""
+    return validated(Wanted, {name: value for name, value in request.query_params.items() if value})
+
+
+@router.get(PATH)
+async def sagas(
+    request: Request, runtime: RuntimeOf, reader: ReaderOf, wanted: Annotated[Wanted, Depends(_wanted)]
+) -> Response:
+    """Newest first. A search for an id that there is leads to that saga. Raises InvalidRequest, WrongSaga."""
+    if wanted.q is not None and await _exists(runtime, wanted.q):
+        return RedirectResponse(address_of(wanted.q), 303)
+    attributes = [text for text in (wanted.attribute, wanted.q) if text and ":" in text]
+    context: dict[str, Any] = {"rows": [], "following": None}
+    if wanted.q is None or ":" in wanted.q:
+        rules = await filter_of(
+            request, wanted.status, wanted.name, wanted.correlation_id, wanted.parent, attributes
+        )
+        place = after_of(wanted.after)
+        async with reader.view(NAME, place) as view:
+            rows, cursor = await SAGAS.page(view, rules.given(), SORT, PAGE_SAGAS, place.cursor)
+        context = {"rows": rows, "following": cursor and wanted.address(after=cursor)}
+    return page(
+        request,
+        "sagas.html",
+        wanted=wanted,
+        filtered=wanted != Wanted(),
+        first=wanted.address(after=None) if wanted.after else None,
+        names=sorted(definition.name for definition in runtime.registry),
+        statuses=STATUSES,
+        **context,
+    )
+
+
+async def _exists(runtime: RuntimeOf, text: str) -> bool:
+    try:
+        async with in_time(runtime):
+            await runtime.engine.view(text)
+    except (SagaNotFound, InvalidSagaId):
+        return False
+    return True
