@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from dbos import DBOS
 from psycopg import sql
@@ -36,6 +37,7 @@ MIGRATION_FOLDERS: Final = (
     "eventstore/audit/migrations",
     "workflows/saga/migrations",
     "app/privacy/migrations",
+    "app/security/migrations",
     "app/migrations/versions",
 )
 GRANTS_FOLDERS: Final = (
@@ -44,6 +46,8 @@ GRANTS_FOLDERS: Final = (
     "eventstore/audit/migrations/sql",
     "workflows/saga/migrations/sql",
     "app/privacy/migrations/sql",
+    "app/security/migrations/sql",
+    "app/security/migrations/sql_0002",
     "app/migrations/sql",
 )
 MIGRATION_LOCK: Final = 0x5A6A_0001
@@ -126,8 +130,10 @@ def prepare_embedded(server: EmbeddedPostgres, database: str = DATABASE) -> Data
 async def migrate(urls: DatabaseUrls) -> None:
     """Bring the schemas up to date: ours by Alembic, then DBOS's own. Many processes may do so at once.
 
+    Given no address of the owner, a role that owns nothing only looks whether they are.
     Cancelled while another process migrates it gives up; its own migration comes to its end all the same.
-    Raises DatabaseUnusable when another process is migrating for too long.
+    Raises DatabaseUnusable when another process is migrating for too long, and when they are not up to date
+    and cannot be brought there.
     """
     given_up = threading.Event()
     try:
@@ -139,6 +145,10 @@ async def migrate(urls: DatabaseUrls) -> None:
 def _migrate(urls: DatabaseUrls, given_up: threading.Event) -> None:
     with psycopg.connect(urls.app) as connection:
         app_role: str | None = connection.info.user
+        if urls.owner == urls.app and not _may_migrate(connection):
+            refuse_half_restored(urls.app)
+            _check_applied(connection)
+            return
     with migration_lock(urls.owner, given_up) as owner_role:
         if app_role == owner_role:
             app_role = None  # one role is both: there is nothing to grant
@@ -161,6 +171,35 @@ def _migrate(urls: DatabaseUrls, given_up: threading.Event) -> None:
             ) from error
 
 
+def _may_migrate(connection: psycopg.Connection[Any]) -> bool:
+    """False where the tables are there and another role's: that one migrates, before the servers start."""
+    owned = connection.execute(
+        "select pg_has_role(relowner, 'USAGE') from pg_class where oid = to_regclass(%s)",
+        [f"public.{VERSION_TABLE}"],
+    ).fetchone()
+    return owned is None or owned == (True,)
+
+
+def _check_applied(connection: psycopg.Connection[Any]) -> None:
+    """Raise DatabaseUnusable unless the schemas are those of this code."""
+    do = "run saga migrate with this version of the program, as the owner of the tables"
+    try:
+        rows = connection.execute(f"select version_num from public.{VERSION_TABLE}".encode()).fetchall()
+        registered = connection.execute("select subscription from eventstore.checkpoints").fetchall()
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise DatabaseUnusable(f"{do}, or set SAGA_OWNER_DATABASE_URL: {error}") from error
+    script = ScriptDirectory.from_config(migration_config())
+    there, known = {version for (version,) in rows}, {each.revision for each in script.walk_revisions()}
+    if newer := there - known:
+        raise DatabaseUnusable(
+            f"the database was migrated by a newer version of this program: {', '.join(sorted(newer))}"
+        )
+    projections = {each.name for each in projections_of(EventCodec(CATALOG))}
+    missing = (set(script.get_heads()) - there) | (projections - {name for (name,) in registered})
+    if missing:
+        raise DatabaseUnusable(f"{', '.join(sorted(missing))} not applied: {do}")
+
+
 def refuse_half_restored(owner_url: str) -> None:
     """Raise DatabaseUnusable while a restore is not finished."""
     with psycopg.connect(owner_url) as connection:
@@ -172,14 +211,20 @@ def refuse_half_restored(owner_url: str) -> None:
 
 def upgrade(owner_url: str, revision: str = "heads") -> None:
     """Bring our own schemas to `revision`. The caller sees to it that nobody else does meanwhile."""
+    config = migration_config()
+    with _engine(owner_url).connect() as connection:
+        config.attributes.update(connection=connection, version_table=VERSION_TABLE)
+        command.upgrade(config, revision)
+
+
+def migration_config() -> Config:
+    """Where our migrations are, for Alembic."""
     config = Config()
     folders = [str(ROOT / folder) for folder in MIGRATION_FOLDERS]
     config.set_main_option("script_location", _literal(str(ROOT / "app/migrations")))
     config.set_main_option("path_separator", "newline")
     config.set_main_option("version_locations", _literal("\n".join(folders)))
-    with _engine(owner_url).connect() as connection:
-        config.attributes.update(connection=connection, version_table=VERSION_TABLE)
-        command.upgrade(config, revision)
+    return config
 
 
 def _grant(owner_url: str, app_role: str) -> None:
@@ -187,6 +232,8 @@ def _grant(owner_url: str, app_role: str) -> None:
     with _engine(owner_url).begin() as connection:
         for folder in GRANTS_FOLDERS:
             run_grants(connection, ROOT / folder, app_role)
+        quoted = connection.dialect.identifier_preparer.quote(app_role)
+        connection.exec_driver_sql(f"grant select on public.{VERSION_TABLE} to {quoted}")
 
 
 def _engine(owner_url: str) -> sqlalchemy.Engine:

@@ -1,14 +1,21 @@
 """Logs: structlog, with the standard library's records (uvicorn, DBOS, ours) through the same pipe."""
 
 import logging
+import re
 import sys
-from typing import Final, Literal, TextIO
+from typing import Any, Final, Literal, TextIO
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
 # DBOS names the run on its records under these names (its workflow id is ours of the run).
+_SECRETS: Final = re.compile(
+    r"saga_[a-z2-7]{20,}"  # our tokens
+    r"|eyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"  # JWTs
+    r"|(?i:(?<=bearer )[\w.~+/=-]+)"
+    r"|(?<=://)(?P<user>[^\s:/@\"']*):[^\s/@\"']+(?=@)"  # the password of an address
+)
 DBOS_FIELDS: Final = ("operationUUID", "executorID", "applicationVersion")
 # These have handlers of their own, or would get them; everything goes through the root instead.
 FOREIGN_LOGGERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "dbos")
@@ -41,6 +48,7 @@ def configure_logging(log_format: LogFormat | None, level: str, stream: TextIO |
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *_renderers(log_format, stream),
+                _without_secrets,
             ],
         )
     )
@@ -77,6 +85,11 @@ def _renderers(log_format: LogFormat, stream: TextIO) -> list[Processor]:
             colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
     ]
+
+
+def _without_secrets(_logger: Any, _method: str, line: Any) -> Any:
+    """The rendered line. Nobody logs a secret on purpose: this is for texts of errors and of libraries."""
+    return _SECRETS.sub(lambda found: f"{found['user']}:***" if found["user"] is not None else "***", line)
 
 
 def _through_root(logger: logging.Logger) -> None:

@@ -12,13 +12,26 @@ from typing import Any, Final
 import psycopg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
+from app.crowd import Crowded
 from app.json_response import JsonResponse
 from app.positions import LostPosition, OtherTimeline
 from app.privacy.cipher import KeyLocked
 from app.readmodels.reading import ReadModelBehind
+from app.security.errors import (
+    ForgedForm,
+    KeysUnavailable,
+    RoleTooLow,
+    TokenExpired,
+    TokenInvalid,
+    TokenMissing,
+    TokenRevoked,
+    WrongHost,
+    WrongSaga,
+)
 from domain import Rejected, UnknownName
 from eventstore import (
     AppendRefused,
@@ -98,6 +111,10 @@ class TooLarge(Exception):
     """The body has more bytes than the server takes."""
 
 
+class TooManyRequests(Exception):
+    """The client sends more requests than it may."""
+
+
 class VersionMismatch(Exception):
     """If-Match names another version than the current one."""
 
@@ -128,6 +145,14 @@ INTERNAL: Final = Family(500, "internal", "The server failed; the error is in it
 _AWAY: Final = Family(503, "unavailable", "The database does not answer; nothing is lost, try again", 2)
 
 FAMILIES: Final[Mapping[type[Exception], Family]] = {
+    TokenMissing: Family(401, "unauthenticated", "Who are you?"),
+    TokenInvalid: Family(401, "token-invalid", "The token is not known"),
+    TokenExpired: Family(401, "token-expired", "The token has expired"),
+    TokenRevoked: Family(401, "token-revoked", "The token was revoked"),
+    RoleTooLow: Family(403, "role-too-low", "The role does not allow it"),
+    ForgedForm: Family(403, "forged-form", "The form is not of a page of this console"),
+    WrongHost: Family(421, "wrong-host", "An open server answers to names of its own machine only"),
+    WrongSaga: Family(403, "wrong-saga", "The role is limited to other sagas"),
     Rejected: Family(409, "rejected", "The business says no"),
     WrongExpectedVersion: Family(409, "wrong-version", "Somebody else was first; read again, decide again"),
     CommandIdReused: Family(409, "idempotency-key-reused", "The key belongs to another request"),
@@ -149,6 +174,7 @@ FAMILIES: Final[Mapping[type[Exception], Family]] = {
     SagaMoved: Family(412, "version-mismatch", "The saga is at another version"),
     SignalTooLarge: Family(413, "too-large", "The signal is too large"),
     TooManySignals: Family(429, "too-many-signals", "The saga got too many signals; try again", 1),
+    TooManyRequests: Family(429, "too-many-requests", "You send too many requests; try again", 1),
     TooLarge: Family(413, "too-large", "The body is too large"),
     UnsupportedMediaType: Family(415, "unsupported-media-type", "The body must be application/json"),
     InvalidRequest: Family(422, "invalid", "The request is not valid"),
@@ -165,6 +191,8 @@ FAMILIES: Final[Mapping[type[Exception], Family]] = {
     Contention: Family(503, "contention", "Too many writers at once; try again", 1),
     ReadModelBehind: Family(503, "read-model-behind", "The read model has not come so far yet; try again", 1),
     KeyLocked: Family(503, "key-locked", "The server lacks the master key of personal data"),
+    KeysUnavailable: Family(503, "keys-unavailable", "The OIDC issuer does not answer; try again", 5),
+    Crowded: Family(503, "crowded", "The server has too much to do; try again", 1),
     NotReady: Family(503, "not-ready", "The server is not ready", 1),
     StoreUnavailable: _AWAY,
     UnsafeReader: _AWAY,
@@ -196,10 +224,19 @@ def install_problems(app: FastAPI) -> None:
     """Answer the errors of the table and those of the framework with problem documents."""
 
     async def answer(request: Request, error: Exception) -> JsonResponse:
+        if isinstance(error, HTTPException) and error.status_code == 405:
+            error = HTTPException(405, error.detail, {"Allow": ", ".join(_allowed(app, request))})
         return problem_response(error, request.state.correlation_id)
 
     for kind in (*FAMILIES, HTTPException):
         app.add_exception_handler(kind, answer)
+
+
+def _allowed(app: FastAPI, request: Request) -> list[str]:
+    """What the path may be asked with. Each route knows of its own methods only, and some share a path."""
+    path = request.scope["path"]
+    routes = (route for route in iter_route_contexts(app.routes) if route.path_regex.fullmatch(path))
+    return sorted(set[str]().union(*(route.methods or () for route in routes)))
 
 
 def _members(error: Exception) -> dict[str, Any]:  # noqa: PLR0911 - one a family
@@ -267,8 +304,16 @@ def _response(
         "correlation_id": correlation_id,
         **members,
     }
+    if family.status == 401:
+        headers = {**(headers or {}), "WWW-Authenticate": _challenge(family)}
     retry = {} if family.retry_after_seconds is None else {"Retry-After": str(family.retry_after_seconds)}
     return JsonResponse(document, family.status, {**(headers or {}), **retry}, media_type=MEDIA_TYPE)
+
+
+def _challenge(family: Family) -> str:
+    """As RFC 6750 has it: who showed nothing is told no error."""
+    challenge = 'Bearer realm="saga"'
+    return challenge if family.code == "unauthenticated" else f'{challenge}, error="invalid_token"'
 
 
 def _detail(detail: str, members: Mapping[str, Any]) -> str:

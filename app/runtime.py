@@ -6,9 +6,9 @@ database -> migrations -> pools -> store -> lease -> DBOS -> followers of the lo
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -16,16 +16,25 @@ from typing import Any, Final
 import httpx
 import structlog
 
+from app.commits import Commits
+from app.crowd import Crowd
 from app.database import DatabaseUnusable, DatabaseUrls, migrate, open_database
-from app.executors import Lease, Reconciler, Retention, Supervisor
+from app.executors import Lease, LeaseLost, Reconciler, Retention, Supervisor
 from app.executors import reconciler as reconciling
 from app.executors import retention as retaining
 from app.executors import supervisor as supervising
-from app.executors.periodic import periodically
+from app.executors.lease import Kind
+from app.executors.periodic import periodically, persistently
+from app.observing.cluster import ClusterFigures
+from app.observing.figures import Figures
+from app.observing.runs import ObservedHandler, ObservedStore, observed
 from app.positions import History, Position
 from app.privacy import Keys, MasterKeys, Privacy, check_subjects, private
 from app.readmodels.projections import projections_of, tables_file
 from app.readmodels.sagas import SagaList
+from app.security.access import KNOWN_SECONDS, Access
+from app.security.opening import open_access
+from app.security.tokens import new_token
 from app.settings import Settings
 from domain.aggregates import CATALOG
 from eventstore.appender import Appender
@@ -40,14 +49,14 @@ from eventstore.rebuild import Rebuilds, checked_names
 from eventstore.side_runners import LOOK_SECONDS, SideRunners
 from eventstore.standings import Standings
 from eventstore.subscriptions import Subscription
+from eventstore.tail import Tail
 from eventstore.tasks import end
 from workflows.carrier import Carrier
 from workflows.past import Past
-from workflows.saga import CallDefinition, Registry, SagaEngine
+from workflows.saga import CallDefinition, Registry, SagaDefinition, SagaEngine
 from workflows.saga.codec import EventCodec
 from workflows.saga.commands import CommandHandler
 from workflows.saga.dbos_runs import DbosRuns
-from workflows.saga.patience import PatientStore
 from workflows.saga.runner import Runner
 from workflows.saga.scheduled_start import start_scheduled
 from workflows.saga.shapes import journal_shape, shape_of
@@ -67,31 +76,6 @@ EXIT_RESTART: Final = 75
 """EX_TEMPFAIL: the lease was lost; whoever supervises this process should start it again."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass
-class Commits:
-    """Wakes those who follow the log: each has an event of its own, which it clears when it looks.
-
-    `notifier` tells the other processes of commits of this one.
-    """
-
-    notifier: Notifier
-    _events: list[asyncio.Event] = field(default_factory=list)
-
-    def event(self) -> asyncio.Event:
-        self._events.append(asyncio.Event())
-        return self._events[-1]
-
-    def tell(self, position: int) -> None:
-        """This process has committed."""
-        self.heard()
-        self.notifier.tell(position)
-
-    def heard(self) -> None:
-        """Somebody has committed."""
-        for event in self._events:
-            event.set()
 
 
 @dataclass
@@ -121,10 +105,19 @@ class Runtime:
     past: Past
     sealer: Sealer
     privacy: Privacy
+    access: Access
+    starts: Crowd
+    streams: Crowd
+    figures: Figures
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     exit_code: int = 0
     looking_after: list[asyncio.Task[None]] = field(default_factory=list)
     _ending: asyncio.Task[None] | None = None
+
+    def __post_init__(self) -> None:
+        self.cluster_figures = ClusterFigures(self.pool, self.standings.all)
+        self.figures.watch_runs(self.runs.under_way, self.settings.slots)
+        self.figures.watch_crowds({"starts": self.starts, "streams": self.streams})
 
     async def ready(self) -> dict[str, str]:
         """What readiness depends on, each "ok" or what is wrong."""
@@ -189,32 +182,60 @@ class Runtime:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Runtime]:
-    """A whole executor: it serves requests and runs sagas until the context ends.
+async def running(
+    settings: Settings,
+    sagas: Sequence[SagaDefinition] = SAGAS,
+    *,
+    host: str | None = None,
+    kind: Kind = "server",
+) -> AsyncIterator[Runtime]:
+    """A whole executor: it serves requests, at `host` if at all, and runs `sagas` until the context ends.
 
-    Raises DatabaseUnusable, EmbeddedPostgresError, LeaseLost, BrokenChain, MasterKeyWrong, NoSubject.
+    `kind` is for those who list executors.
+
+    Raises DatabaseUnusable, EmbeddedPostgresError, LeaseLost, BrokenChain, MasterKeyWrong, NoSubject,
+    NotSecured.
     """
-    async with AsyncExitStack() as stack:
-        # Before the database is touched: code that cannot read it has no business with it.
-        codec = EventCodec(CATALOG)
-        registry = Registry(SAGAS, await remote_calls(stack, settings))
-        check_subjects(CATALOG, registry)
-        urls = await stack.enter_async_context(open_database(settings))
-        await migrate(urls)
-        runtime = await _build(stack, settings, urls, codec, registry)
-        await _start(stack, runtime)
-        log.info("executor started", executor=runtime.lease.executor_id)
-        yield runtime
+    runtime: Runtime | None = None
+    try:
+        async with AsyncExitStack() as stack:
+            # Before the database is touched: code that cannot read it has no business with it.
+            codec = EventCodec(CATALOG)
+            own_token = new_token()
+            registry = Registry(sagas, await remote_calls(stack, settings, own_token))
+            check_subjects(CATALOG, registry)
+            urls = await stack.enter_async_context(open_database(settings))
+            await migrate(urls)
+            runtime = await _build(stack, settings, urls, codec, registry, own_token, kind)
+            if host is not None:
+                await runtime.access.check(host)
+            await _start(stack, runtime)
+            log.info("executor started", executor=runtime.lease.executor_id)
+            yield runtime
+    except asyncio.CancelledError:  # by `_keep_lease` before it was ready, or while it was closed
+        if runtime is None or runtime.exit_code == 0:
+            raise
+        raise LeaseLost(f"executor {runtime.lease.executor_id} lost its lease while it started") from None
 
 
 async def _build(
-    stack: AsyncExitStack, settings: Settings, urls: DatabaseUrls, codec: EventCodec, registry: Registry
+    stack: AsyncExitStack,
+    settings: Settings,
+    urls: DatabaseUrls,
+    codec: EventCodec,
+    registry: Registry,
+    own_token: str,
+    kind: Kind,
 ) -> Runtime:
     pool = await stack.enter_async_context(store_pool(urls.app, settings.database_connections))
     appender_pool = await stack.enter_async_context(store_pool(urls.app, 1))
     stopping = asyncio.Event()
     commits = Commits(Notifier(pool))
-    appender = Appender(appender_pool, function=("saga", "append_items"), on_commit=commits.tell)
+    figures = Figures(kind)
+    figures.watch_pools({"app": pool, "appender": appender_pool})
+    appender = Appender(
+        appender_pool, function=("saga", "append_items"), on_commit=commits.tell, on_batch=figures.batch
+    )
     stack.push_async_callback(appender.close, APPENDS_SECONDS)
     store = PostgresEventStore(pool, appender)
     if faults := await sequence_faults(pool):
@@ -223,14 +244,14 @@ async def _build(
     await privacy.keys.check()
     registry = Registry(registry.sagas, [private(call, privacy) for call in registry.calls])
     engine = SagaEngine(store, registry, codec, privacy.protect)
-    projections = projections_of(codec)
-    by_name = {projection.name: projection for projection in projections}
-    subscriptions = await _subscriptions(stack, urls, engine, commits)
-    lease = await Lease.take(urls.direct)
+    by_name = {projection.name: projection for projection in projections_of(codec)}
+    tail = Tail(pool, store)
+    subscriptions = await _subscriptions(stack, urls, engine, tail, commits)
+    lease = await Lease.take(urls.direct, kind, settings.slots)
     stack.push_async_callback(lease.release)
-    patient = PatientStore(store, stopping.is_set)
+    patient = ObservedStore(store, stopping.is_set, figures=figures)
     runner = Runner(
-        patient, CommandHandler(patient, codec), registry, lease.executor_id, stopping=stopping.is_set
+        patient, ObservedHandler(patient, codec), registry, lease.executor_id, stopping=stopping.is_set
     )
     sagas = SagaList(pool)
     # A saga whose definition is gone must still run: to become stuck where a person sees it, to be undone.
@@ -239,8 +260,9 @@ async def _build(
         lease.executor_id,
         registry,
         names=await sagas.names(),
-        execute=runner.run,
+        execute=observed(runner.run),
         start_scheduled=partial(start_scheduled, engine),
+        moves=engine.moves,
         slots=settings.slots,
         polling_interval_seconds=settings.polling_interval_seconds,
     )
@@ -251,11 +273,11 @@ async def _build(
         pool=pool,
         store=store,
         handler=handler,
-        engine=engine,
+        engine=replace(engine, direct=runs),
         registry=registry,
         codec=codec,
         sagas=sagas,
-        projections=[ProjectionRunner(pool, store, each, commits.event()) for each in projections],
+        projections=[ProjectionRunner(pool, tail, each, commits.event()) for each in by_name.values()],
         subscriptions=subscriptions,
         side_runners=SideRunners(pool, store, by_name),
         rebuilds=await _rebuilds(pool, store, urls, by_name),
@@ -269,31 +291,43 @@ async def _build(
         past=Past(store, handler),
         sealer=Sealer(pool, settings.seal_seconds),
         privacy=privacy,
+        access=await open_access(stack, pool, settings, own_token),
+        starts=Crowd("starts and commands", settings.starts_at_once_max),
+        streams=Crowd("streams", settings.streams_at_once_max),
+        figures=figures,
         stopping=stopping,
     )
 
 
-async def remote_calls(stack: AsyncExitStack, settings: Settings) -> list[CallDefinition[Any, Any]]:
-    """The calls of all remote systems; their connections are closed with the stack."""
+async def remote_calls(
+    stack: AsyncExitStack, settings: Settings, own_token: str | None = None
+) -> list[CallDefinition[Any, Any]]:
+    """The calls of all remote systems; their connections are closed with the stack.
 
-    async def client(url: str | None, sandbox: str) -> httpx.AsyncClient:
+    `own_token` lets this process into its own sandboxes; nobody else is shown it.
+    """
+
+    async def client(url: str | None, token: str | None, sandbox: str) -> httpx.AsyncClient:
+        shown = own_token if url is None else token
+        headers = {"Authorization": f"Bearer {shown}"} if shown else None
         address = url or _sandbox_url(settings, sandbox)
-        return await stack.enter_async_context(httpx.AsyncClient(base_url=address, timeout=None))
+        made = httpx.AsyncClient(base_url=address, timeout=None, headers=headers)
+        return await stack.enter_async_context(made)
 
-    carrier = Carrier(await client(settings.carrier_url, "carrier"))
-    supplier = Supplier(await client(settings.supplier_url, "supplier"))
+    carrier = Carrier(await client(settings.carrier_url, settings.carrier_token, "carrier"))
+    supplier = Supplier(await client(settings.supplier_url, settings.supplier_token, "supplier"))
     return [*carrier.calls(), *supplier.calls()]
 
 
 async def _subscriptions(
-    stack: AsyncExitStack, urls: DatabaseUrls, engine: SagaEngine, commits: Commits
+    stack: AsyncExitStack, urls: DatabaseUrls, engine: SagaEngine, tail: Tail, commits: Commits
 ) -> list[Subscription]:
     """One for each kind of saga that events start."""
     starters = [Starter(engine, definition) for definition in engine.registry if definition.on]
     # A connection for each while it handles events, out of the way of what its handler needs.
     leaders = await stack.enter_async_context(store_pool(urls.app, max(1, len(starters))))
     return [
-        Subscription(leaders, engine.store, starter.name, starter, starter.from_start, commits.event())
+        Subscription(leaders, tail, starter.name, starter, starter.from_start, commits.event())
         for starter in starters
     ]
 
@@ -318,19 +352,24 @@ def _sandbox_url(settings: Settings, name: str) -> str:
 async def _start(stack: AsyncExitStack, runtime: Runtime) -> None:
     """Start what runs in the background. Order of the end: supervisor, stopping flag, DBOS, lease."""
     _in_background(stack, _keep_lease(runtime))
+    _in_background(stack, periodically("tokens", KNOWN_SECONDS, runtime.access.look))
     _in_background(stack, runtime.store.snapshots.run())
     _in_background(stack, periodically("sealer", runtime.sealer.seconds, runtime.sealer.seal))
     notifier = runtime.commits.notifier
     _in_background(stack, notifier.run())
     listener = Listener(runtime.urls.direct, runtime.commits.heard, notifier.sender)
     _in_background(stack, listener.run())
-    for projection in runtime.projections:
-        _in_background(stack, projection.run())
+    follows = runtime.settings.follow_log
     stack.push_async_callback(runtime.side_runners.close)
-    _in_background(stack, periodically("side runners", LOOK_SECONDS, runtime.side_runners.look))
+    if follows:
+        for projection in runtime.projections:
+            _in_background(stack, projection.run())
+        _in_background(stack, periodically("side runners", LOOK_SECONDS, runtime.side_runners.look))
     for subscription in runtime.subscriptions:
-        await subscription.begin()  # before this server is ready: what happens then is not missed
-        _in_background(stack, subscription.run())
+        # Before this server is ready: what happens then is not missed.
+        await persistently(subscription.name, subscription.begin)
+        if follows:
+            _in_background(stack, subscription.run())
     stack.push_async_callback(runtime.end_runs)
     await runtime.runs.launch()
     supervisor = runtime.supervisor

@@ -1,4 +1,4 @@
-"""One server process: the socket first, then the application, then an orderly end."""
+"""One server or worker process: the socket first, then the application, then an orderly end."""
 
 import asyncio
 import errno
@@ -16,15 +16,20 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from app.executors import LeaseLost
 from app.logging import configure_logging
 from app.main import create_app
+from app.runtime import EXIT_RESTART
 from app.settings import Settings
+from app.worker import check_worker, create_worker
 
 STOP_SECONDS_MAX: Final = 4
 """How long requests that are under way may still take. The runs have as long again (app/runtime.py)."""
 END_SECONDS_MAX: Final = 15.0
 """How long the whole end may take. A database that hangs holds threads and cancelled queries for longer; what
 is cut is resumed elsewhere, as after a kill."""
+WORKER_END_SECONDS_MAX: Final = 10.0
+"""The same of a worker, which waits for no connections."""
 EXIT_CUT: Final = 1
 
 log = structlog.get_logger(__name__)
@@ -66,39 +71,63 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def run_worker(settings: Settings, health_port: int | None) -> int:
+    """Run sagas until SIGINT or SIGTERM; returns the exit code when all is closed.
+
+    With `health_port` health is told there, at the host of the settings.
+
+    Raises what `run_server` does, and SettingsError when `settings` are not those of a worker.
+    """
+    check_worker(settings)
+    listeners = [] if health_port is None else [bind(settings.host, health_port)]
+    configure_logging(settings.log_format, settings.log_level)
+    return _run(create_worker(settings), listeners, WORKER_END_SECONDS_MAX)
+
+
 def run_server(settings: Settings, *, until_eof: bool = False) -> int:
     """Serve until SIGINT or SIGTERM; returns the exit code when all is closed.
 
     `until_eof` ties the server to whoever holds the other end of its standard input: it stops when that is
     closed, which the kernel does for a process that was killed.
 
-    Raises CannotListen, DatabaseUnusable, EmbeddedPostgresError, LeaseLost, BrokenChain,
+    Raises CannotListen, DatabaseUnusable, EmbeddedPostgresError, BrokenChain,
     MasterKeyWrong, NoSubject.
     """
     listener = bind(settings.host, settings.port)
     # With port 0 only the socket knows the port; the sandbox carrier of this process is reached through it.
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     configure_logging(settings.log_format, settings.log_level)
+    return _run(create_app(settings), [listener], END_SECONDS_MAX, until_eof)
+
+
+def _run(
+    app: FastAPI, listeners: list[socket.socket], end_seconds_max: float, until_eof: bool = False
+) -> int:
     try:
-        return asyncio.run(_serve(settings, listener, until_eof))
+        return asyncio.run(_serve(app, listeners, end_seconds_max, until_eof))
     except asyncio.CancelledError:
         return 0  # stopped while it was starting
+    except LeaseLost as lost:
+        log.error("not started: start it again", reason=str(lost))
+        return EXIT_RESTART
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         # Two servers that start at once may both bind; the second one to listen is refused.
-        raise _cannot_listen(settings.host, settings.port, error) from error
+        host, port = listeners[0].getsockname()[:2]
+        raise _cannot_listen(host, port, error) from error
 
 
-async def _serve(settings: Settings, listener: socket.socket, until_eof: bool) -> int:
-    app = create_app(settings)
+async def _serve(
+    app: FastAPI, listeners: list[socket.socket], end_seconds_max: float, until_eof: bool
+) -> int:
     server = Server(app)
     serving = asyncio.current_task()
     assert serving is not None
 
     def stop() -> None:
         if not server.should_exit:
-            _limit_end(lambda: app.state.runtime.exit_code if server.started else 0)
+            _limit_end(lambda: app.state.runtime.exit_code if server.started else 0, end_seconds_max)
         if not server.started:
             serving.cancel()
         # The second signal: do not wait for connections.
@@ -111,7 +140,7 @@ async def _serve(settings: Settings, listener: socket.socket, until_eof: bool) -
     if until_eof:
         _at_eof(sys.stdin.fileno(), lambda: None if server.should_exit else stop())
     async with app.router.lifespan_context(app):
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=listeners)
         return int(app.state.runtime.exit_code)
 
 
@@ -127,14 +156,14 @@ def _at_eof(descriptor: int, action: Callable[[], None]) -> None:
     loop.add_reader(descriptor, look)
 
 
-def _limit_end(exit_code: Callable[[], int]) -> None:
+def _limit_end(exit_code: Callable[[], int], seconds: float) -> None:
     """End this process though it is not closed, should it still be there when it has had its time."""
 
     def cut() -> None:
-        log.error("the end takes too long and is cut", seconds=END_SECONDS_MAX)
+        log.error("the end takes too long and is cut", seconds=seconds)
         end_process(exit_code() or EXIT_CUT)
 
-    timer = threading.Timer(END_SECONDS_MAX, cut)
+    timer = threading.Timer(seconds, cut)
     timer.daemon = True
     timer.start()
 

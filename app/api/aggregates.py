@@ -16,6 +16,7 @@ from app.api.requests import (
     JsonObject,
     Key,
     RuntimeOf,
+    admitted,
     in_time,
     validated,
 )
@@ -23,18 +24,39 @@ from app.api.wire import AggregateView, CommandAnswer, aggregate_document, no_ag
 from app.json_response import JsonResponse
 from app.positions import POSITION_HEADER
 from app.problems import FieldError, InvalidRequest
+from app.runtime import Runtime
+from eventstore import RecordedEvent
+from workflows.past import Moment
+from workflows.saga.commands import Folded
 
 router = APIRouter(tags=["aggregates"])
 
 
-def command_request(
+async def command_request(
+    actor: Actor,
     correlation: CorrelationOf,
     version: ExpectedVersion,
     command_id: IdempotencyKey = None,
-    actor: Actor = "anonymous",
 ) -> Request:
     """What the headers of a command say."""
     return Request(actor, correlation.own, command_id, version)
+
+
+async def aggregate_at(
+    runtime: Runtime, category: str, key: str, moment: Moment
+) -> tuple[Folded, RecordedEvent]:
+    """The aggregate as it was at that moment, or is now, and its last event by then.
+
+    Raises NotFound, NotReached, NotThereYet, UnknownName.
+    """
+    find_category(runtime.codec.catalog, category)
+    if moment.is_now:
+        folded = await runtime.handler.load(category, key)
+    else:
+        folded = await runtime.past.aggregate(category, key, moment)
+    if folded.last is None:
+        raise no_aggregate(category, key)
+    return folded, folded.last
 
 
 @router.get(
@@ -49,17 +71,11 @@ async def show(category: str, key: Key, runtime: RuntimeOf, moment: MomentOf) ->
 
     404 when it has no events, or had none then; 409 `not-reached` when the log has not come that far.
     """
-    find_category(runtime.codec.catalog, category)
     async with in_time(runtime):
-        if moment.is_now:
-            folded = await runtime.handler.load(category, key)
-        else:
-            folded = await runtime.past.aggregate(category, key, moment)
-    if folded.last is None:
-        raise no_aggregate(category, key)
+        folded, last = await aggregate_at(runtime, category, key, moment)
     # The end of its append: as of a position inside of it the event is not seen.
-    headers = {"ETag": f'"{folded.version}"', POSITION_HEADER: runtime.token(folded.last.commit_position)}
-    return JsonResponse(aggregate_document(folded, folded.last), headers=headers)
+    headers = {"ETag": f'"{folded.version}"', POSITION_HEADER: runtime.token(last.commit_position)}
+    return JsonResponse(aggregate_document(folded, last), headers=headers)
 
 
 @router.post(
@@ -84,7 +100,7 @@ async def send(
     if body.get(named.key_field, key) != key:
         raise InvalidRequest([FieldError(field=named.key_field, message=f"the path says {key!r}")])
     asked = validated(named.type, {**body, named.key_field: key})
-    async with in_time(runtime):
+    async with admitted(runtime):
         answer = await send_command(runtime, asked, request)
     headers = {"ETag": f'"{answer["version"]}"', POSITION_HEADER: runtime.token(answer["position"])}
     return JsonResponse(answer, headers=headers)

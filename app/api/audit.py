@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from app.api.reading import only_known_parameters
 from app.api.requests import RuntimeOf, StreamName, in_time
 from app.api.wire import EventView, event_document, problems
+from app.api.wire_proofs import ProofView
 from app.json_response import JsonResponse
 from app.positions import POSITION_MAX
 from app.problems import NotFound
@@ -73,7 +74,7 @@ class AnchorPage(BaseModel):
 async def event_why(event: EventName, runtime: RuntimeOf) -> JsonResponse:
     """Its command, its saga and step, parent sagas, the event that started them, and who asked in the end."""
     async with in_time(runtime):
-        return await _answer(runtime, await _event(runtime, event))
+        return await _answer(runtime, await event_of(runtime, event))
 
 
 @router.get(
@@ -112,29 +113,31 @@ async def anchors(
     return JsonResponse({"anchors": [anchor_document(seal) for seal in seals], "next": following})
 
 
-@router.get("/audit/proofs/{event}", summary="Prove an event", responses=problems(404))
+@router.get(
+    "/audit/proofs/{event}", summary="Prove an event", response_model=ProofView, responses=problems(404)
+)
 async def proof(
     event: EventName,
     request: Request,
     runtime: RuntimeOf,
     block: Annotated[int | None, Query(ge=1, le=POSITION_MAX, description="Up to the anchor of it.")] = None,
-) -> dict[str, Any]:
+) -> JsonResponse:
     """A proof that the event is in the log which an anchor fixes: of its own block, or of `block`.
 
     404 also for an event that is not sealed yet. Personal values stay encrypted: that is what was sealed.
     """
     request.state.as_stored = True
     async with in_time(runtime):
-        found = await _event(runtime, event)
+        found = await event_of(runtime, event)
         async with runtime.pool.connection() as connection:
             try:
-                return await prove(connection, found.position, block)
+                return JsonResponse(await prove(connection, found.position, block))
             except NoProof as none:
                 raise NotFound(str(none)) from none
 
 
-async def _event(runtime: Runtime, name: str) -> RecordedEvent:
-    """Raises NotFound."""
+async def event_of(runtime: Runtime, name: str) -> RecordedEvent:
+    """The event of this id or position. Raises NotFound."""
     found: RecordedEvent | None = None
     if name.isdecimal():
         async for event in runtime.store.read_all(int(name) - 1, to=int(name)):

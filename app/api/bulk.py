@@ -3,15 +3,17 @@
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.api.positions import position_of
-from app.api.requests import Actor, JsonObject, Reason, RuntimeOf, validated
+from app.api.requests import Actor, JsonObject, Reason, RuntimeOf, Time, validated
 from app.api.wire import problems
 from app.bulk import SAGAS_MAX, Action, BulkAction, BulkAnswer, act_on_all, deciding
 from app.json_response import JsonResponse
 from app.problems import FieldError, InvalidRequest
 from app.readmodels.sagas import SagaFilter
+from app.security.authorizing import PrincipalOf, check_saga
+from app.security.roles import Role
 from domain.values import Id
 from workflows.saga.definition import checked_attributes
 from workflows.saga.summary import SagaStatus
@@ -31,8 +33,8 @@ class BulkFilter(BaseModel):
     attributes: Annotated[dict[str, str], AfterValidator(checked_attributes)] = Field(default_factory=dict)
     correlation_id: Id | None = None
     parent: Id | None = None
-    requested_after: AwareDatetime | None = Field(default=None, description="At this time or later.")
-    requested_before: AwareDatetime | None = Field(default=None, description="Before this time.")
+    requested_after: Time | None = Field(default=None, description="At this time or later.")
+    requested_before: Time | None = Field(default=None, description="Before this time.")
     ids: list[Id] = Field(default_factory=list, max_length=SAGAS_MAX)
 
 
@@ -71,7 +73,7 @@ class BulkRequest(BaseModel):
 
 
 @router.post(PATH, summary="Act on many sagas", response_model=BulkAnswer, responses=problems(410, 413, 415))
-async def bulk(body: JsonObject, runtime: RuntimeOf, actor: Actor = "anonymous") -> JsonResponse:
+async def bulk(body: JsonObject, runtime: RuntimeOf, actor: Actor, asking: PrincipalOf) -> JsonResponse:
     """A dry run, which is the default, lists what would be done to each saga, or why not. For real it is done
     to one after the other; one that refuses is listed and does not stop the others.
 
@@ -82,6 +84,7 @@ async def bulk(body: JsonObject, runtime: RuntimeOf, actor: Actor = "anonymous")
     wanted = SagaFilter(**request.filter.model_dump())
     if not wanted.given():
         raise InvalidRequest([FieldError(field="filter", message="must say which sagas")])
+    check_saga(asking, Role.OPERATOR, wanted.name)
     more = request.more()
     decide = await deciding(runtime.engine, request.action, actor, request.reason or "", more)
     asked = BulkAction(request.action, decide, wanted, actor, request.dry_run)

@@ -2,12 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Query
-from pydantic import AwareDatetime
+from fastapi import Depends, Query, Request
 
+from app.api.requests import Time
 from app.ids import ID_PATTERN
 from app.problems import FieldError, InvalidRequest
 from app.readmodels.sagas import SagaFilter
+from app.security.authorizing import check_saga, principal_of
+from app.security.roles import Role
 from workflows.saga.definition import ATTRIBUTES_MAX, checked_attributes
 from workflows.saga.summary import SagaStatus
 
@@ -20,19 +22,21 @@ Attributes = Annotated[
         examples=[["order:10248"]],
     ),
 ]
-Time = Annotated[AwareDatetime | None, Query(examples=["2026-01-31T12:00:00Z"])]
+Moment = Annotated[Time | None, Query(examples=["2026-01-31T12:00:00Z"])]
 
 
-def filter_of(
+async def filter_of(
+    request: Request,
     status: SagaStatus | None = None,
     name: Annotated[str | None, Query(pattern=ID_PATTERN, max_length=120, examples=["fulfil-order"])] = None,
     correlation_id: Id = None,
     parent: Annotated[Id, Query(description="The saga that started them.")] = None,
     attribute: Attributes = [],  # noqa: B006 - FastAPI copies it
-    requested_after: Annotated[Time, Query(description="At this time or later.")] = None,
-    requested_before: Annotated[Time, Query(description="Before this time.")] = None,
+    requested_after: Annotated[Moment, Query(description="At this time or later.")] = None,
+    requested_before: Annotated[Moment, Query(description="Before this time.")] = None,
 ) -> SagaFilter:
-    """What the query says. Raises InvalidRequest."""
+    """What the query says. Raises InvalidRequest, WrongSaga."""
+    check_saga(principal_of(request), Role.READER, name)
     return SagaFilter(
         status=status,
         name=name,

@@ -86,9 +86,7 @@ class Target:
         return saga_response(self.runtime, saga)
 
 
-def target_of(
-    saga_id: SagaId, runtime: RuntimeOf, expected: ExpectedVersion, actor: Actor = "anonymous"
-) -> Target:
+async def target_of(saga_id: SagaId, runtime: RuntimeOf, expected: ExpectedVersion, actor: Actor) -> Target:
     return Target(runtime, saga_id, expected, actor)
 
 
@@ -103,7 +101,7 @@ TargetOf = Annotated[Target, Depends(target_of)]
     responses=problems(404, 409, 413, 415, 429),
 )
 async def signal(
-    saga_id: SagaId, signal: Key, body: JsonObject, runtime: RuntimeOf, actor: Actor = "anonymous"
+    saga_id: SagaId, signal: Key, body: JsonObject, runtime: RuntimeOf, actor: Actor
 ) -> Response:
     """One that comes before the saga waits for it is kept. Without an `id` each request is another signal."""
     request = validated(SignalRequest, body)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from app.api.command_names import find_category
 from app.api.positions import PastPosition, on_this_timeline
 from app.api.reading import only_known_parameters
-from app.api.requests import Key, PageSize, RuntimeOf, SagaId, in_time, time_of
+from app.api.requests import DATE_TIME, Key, PageSize, RuntimeOf, SagaId, in_time, time_of
 from app.api.wire import aggregate_document, no_aggregate, problems
 from app.api.wire_past import ChangePage, SagaThenView
 from app.json_response import JsonResponse
@@ -33,6 +33,7 @@ async def moment(
         Query(
             max_length=50,
             description="As of this time: RFC 3339, by the database's clock.",
+            json_schema_extra=DATE_TIME,
             examples=["2026-11-25T18:00:00Z"],
         ),
     ] = None,

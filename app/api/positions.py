@@ -16,10 +16,15 @@ from eventstore.connections import Pool
 
 BEGINNING: Final = Position(0)
 
+POSITION_PATTERN: Final = r"^[0-9]{1,13}(@[0-9]{1,10})?$"
+PLACE_PATTERN: Final = r"^([0-9]{1,13}(@[0-9]{1,10})?|[A-Za-z_-][A-Za-z0-9_-]*)$"
+"""A position, or the cursor of a list, which begins with a letter."""
+
 AfterText = Annotated[
     str,
     Query(
         max_length=CURSOR_CHARACTERS_MAX,
+        pattern=PLACE_PATTERN,
         description="`next` of the page before. Or the position of an answer, or the `Saga-Position` of one: "
         "the read model must have come so far, and is waited for.",
         examples=["17", "17@1"],
@@ -29,7 +34,7 @@ AfterText = Annotated[
 AfterPosition = Annotated[
     str,
     Query(
-        max_length=CURSOR_CHARACTERS_MAX,
+        pattern=POSITION_PATTERN,
         description="`next` of the page before, or its `Saga-Position`; 0 starts at the beginning.",
         examples=["0", "17@1"],
     ),
@@ -52,11 +57,11 @@ def position_of(text: str, field: str = "after") -> Position:
         raise _wrong(str(error), field) from None
 
 
-def past_position(
+async def past_position(
     position: Annotated[
         str | None,
         Query(
-            max_length=CURSOR_CHARACTERS_MAX,
+            pattern=POSITION_PATTERN,
             description="As of this position, or the `Saga-Position` of an answer: without appends that end "
             "after it.",
             examples=["17", "17@1"],

@@ -106,9 +106,7 @@ class Target:
         return JsonResponse(view, status)
 
 
-def target_of(
-    name: Key, runtime: RuntimeOf, correlation: CorrelationOf, actor: Actor = "anonymous"
-) -> Target:
+async def target_of(name: Key, runtime: RuntimeOf, correlation: CorrelationOf, actor: Actor) -> Target:
     return Target(runtime, name, actor, correlation.own)
 
 

@@ -2,21 +2,18 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.positions import After, after_of
+from app.api.positions import PLACE_PATTERN, POSITION_PATTERN, After, after_of
+from app.api.requests import Time
 from app.readmodels.accounts import MovementKind
 from app.readmodels.orders import OrderStatus
 from app.readmodels.paging import CURSOR_CHARACTERS_MAX
 from domain.money import Currency
 from domain.values import Id, Name
 
-Since = Annotated[
-    AwareDatetime | None, Field(description="At this time or later.", examples=["2026-01-31T12:00:00Z"])
-]
-Until = Annotated[
-    AwareDatetime | None, Field(description="Before this time.", examples=["2026-01-31T12:00:00Z"])
-]
+Since = Annotated[Time | None, Field(description="At this time or later.", examples=["2026-01-31T12:00:00Z"])]
+Until = Annotated[Time | None, Field(description="Before this time.", examples=["2026-01-31T12:00:00Z"])]
 PAGING = ("after", "limit", "sort")
 
 
@@ -28,7 +25,7 @@ class OneQuery(BaseModel):
     after: Annotated[
         str | None,
         Field(
-            max_length=CURSOR_CHARACTERS_MAX,
+            pattern=POSITION_PATTERN,
             description="The position of an answer, or its `Saga-Position`: the read model is waited for.",
             examples=["17@1"],
         ),
@@ -47,6 +44,7 @@ class PageQuery(OneQuery):
         str | None,
         Field(
             max_length=CURSOR_CHARACTERS_MAX,
+            pattern=PLACE_PATTERN,
             description="`next` of the page before; or the position of an answer, or its `Saga-Position`: "
             "the read model is waited for.",
             examples=["17@1"],

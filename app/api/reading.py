@@ -49,7 +49,7 @@ class Reader:
         return min(asked, self.runtime.settings.page_size_max)
 
 
-def _reader(runtime: RuntimeOf, stopping: Stopping, patience_seconds: PatienceSeconds) -> Reader:
+async def _reader(runtime: RuntimeOf, stopping: Stopping, patience_seconds: PatienceSeconds) -> Reader:
     return Reader(runtime, stopping, patience_seconds)
 
 
@@ -61,7 +61,7 @@ def view_response(view: View, document: dict[str, Any]) -> JsonResponse:
     return JsonResponse(document, headers={POSITION_HEADER: str(view.position)})
 
 
-def only_known_parameters(request: Request) -> None:
+async def only_known_parameters(request: Request) -> None:
     """Refuse what the route would ignore: a misspelt filter would answer more than was asked for.
 
     Raises InvalidRequest.

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from app.api.bulk import PATH as BULK
 from app.api.bulk import BulkRequest
 from app.api.command_names import NamedCommand, named_commands
+from app.api.descriptions import describe
 from app.api.operations import CompensateRequest, ReasonRequest, SignalRequest, SkipRequest
 from app.api.projections import (
     DecisionRequest,
@@ -22,9 +23,15 @@ from app.api.projections import (
 from app.api.starting import BatchRequest
 from app.api.subjects import ForgetRequest
 from app.problems import MEDIA_TYPE
+from app.security.rules import PUBLIC_PATHS
 from domain import Catalog
 from workflows.saga import Registry, SagaDefinition
 
+TOKEN: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "Needed as soon as there is a token or OIDC is set up.",
+}
 SCHEMA_REFERENCE: Final = "#/components/schemas/{model}"
 START: Final = "/sagas/{name}"
 SEND: Final = "/aggregates/{category}/{key}/{command}"
@@ -136,11 +143,17 @@ def openapi_document(app: FastAPI, catalog: Catalog, registry: Registry) -> dict
         path = SEND.format(category=command.category, key=f"{{{command.key_field}}}", command=command.name)
         paths[path] = {"post": _send_of(send, command, schemas)}
     document["paths"] = {path: item for path, item in paths.items() if item}
-    for item in document["paths"].values():
+    document["components"]["securitySchemes"] = {"token": TOKEN}
+    for path, item in document["paths"].items():
         for operation in item.values():
+            if path not in PUBLIC_PATHS:
+                _take_token(operation)
             _answer_problems(operation)
+            for parameter in operation.get("parameters", []):
+                parameter["schema"] = _never_null(parameter["schema"])
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    describe(schemas)
     return document
 
 
@@ -170,6 +183,25 @@ def _send_of(template: dict[str, Any], command: NamedCommand, schemas: dict[str,
 def _without_parameters(template: dict[str, Any], *names: str) -> dict[str, Any]:
     kept = [parameter for parameter in template["parameters"] if parameter["name"] not in names]
     return {**template, "parameters": kept}
+
+
+def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter that may be left out: FastAPI says it may be null, which no request says."""
+    choices: list[dict[str, Any]] = [
+        choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}
+    ]
+    if len(choices) != 1:
+        return schema
+    return {name: value for name, value in schema.items() if name != "anyOf"} | choices[0]
+
+
+def _take_token(operation: dict[str, Any]) -> None:
+    """A token is needed unless the server asks nobody for one, which the document cannot know."""
+    operation["security"] = [{}, {"token": []}]
+    operation["responses"] |= {
+        "401": {"description": "No token, or one that is not known, expired or revoked."},
+        "403": {"description": "The role does not allow it."},
+    }
 
 
 def _answer_problems(operation: dict[str, Any]) -> None:

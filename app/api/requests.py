@@ -2,17 +2,20 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 
 import orjson
 from fastapi import Depends, Header, Path, Query, Request
-from pydantic import BaseModel, StringConstraints, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, StringConstraints, ValidationError
 
 from app.ids import ID_LENGTH_MAX, ID_PATTERN
 from app.problems import FieldError, InvalidRequest, UnsupportedMediaType
 from app.runtime import Runtime
+from app.security.authorizing import principal_of
 from domain.personal import TOKEN_PREFIX
 from domain.values import Name
 from eventstore.validation import MAX_VERSION
@@ -22,8 +25,14 @@ M = TypeVar("M", bound=BaseModel)
 PATIENCE_SECONDS: Final = 2.0
 """How long a read model is waited for when the client does not say."""
 NO_TOKEN: Final = f"must not contain {TOKEN_PREFIX!r}, which marks encrypted values"
+JSON_DEPTH_MAX: Final = 64
+"""Levels of objects and lists in a body."""
 _RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _WAIT: Final = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=$|[,;])")
+
+
+# Dependencies are `async`, also those that wait for nothing: FastAPI runs the others in threads, and each hop
+# waits for the interpreter's lock.
 
 
 def runtime_of(request: Request) -> Runtime:
@@ -31,10 +40,14 @@ def runtime_of(request: Request) -> Runtime:
     return runtime
 
 
-RuntimeOf = Annotated[Runtime, Depends(runtime_of)]
+async def _runtime(request: Request) -> Runtime:
+    return runtime_of(request)
 
 
-def stopping_of(request: Request) -> asyncio.Event:
+RuntimeOf = Annotated[Runtime, Depends(_runtime)]
+
+
+async def stopping_of(request: Request) -> asyncio.Event:
     stopping: asyncio.Event = request.app.state.stopping
     return stopping
 
@@ -51,11 +64,35 @@ def in_time(runtime: Runtime, more_seconds: float = 0.0) -> asyncio.Timeout:
     return asyncio.timeout(runtime.settings.request_seconds_max + more_seconds)
 
 
-Actor = Annotated[
-    str,
-    Header(alias="X-Actor", pattern=r"^[\x20-\x7e]+$", max_length=120, description="Who asks."),
-]
-"""Who asks; `anonymous` when nobody says."""
+@asynccontextmanager
+async def admitted(runtime: Runtime) -> AsyncIterator[None]:
+    """As `in_time`, for what starts work: it needs a place, and has one for no longer than it takes to start.
+
+    Raises Crowded.
+    """
+    with runtime.starts.place():
+        async with in_time(runtime):
+            yield
+
+
+def _actor(
+    request: Request,
+    said: Annotated[
+        str,
+        Header(
+            alias="X-Actor",
+            pattern=r"^[\x20-\x7e]+$",
+            max_length=120,
+            description="Who asks, where nobody has to prove it; else this is ignored.",
+        ),
+    ] = "anonymous",
+) -> str:
+    principal = principal_of(request)
+    return said if principal is None else principal.actor
+
+
+Actor = Annotated[str, Depends(_actor)]
+"""Who asks: the one who has proved it; where nobody has to, whom the header names, or `anonymous`."""
 
 Reason = Annotated[Name, StringConstraints(strip_whitespace=True)]
 """Why: a line that is not blank."""
@@ -75,7 +112,7 @@ _IfMatch = Annotated[
 ]
 
 
-def _expected_version(if_match: _IfMatch = None) -> int | None:
+async def _expected_version(if_match: _IfMatch = None) -> int | None:
     return None if if_match in (None, "*") else int(if_match.strip('"'))
 
 
@@ -90,7 +127,7 @@ FromVersion = Annotated[
 ]
 
 
-def _page_size(
+async def _page_size(
     request: Request,
     limit: Annotated[int, Query(ge=1, description="Page size; the server has a bound.")] = 100,
 ) -> int:
@@ -108,11 +145,16 @@ class Correlation:
     given: str | None
 
 
-def _correlation(
+async def _correlation(
     request: Request,
     _: Annotated[
         str | None,
-        Header(alias="X-Correlation-Id", description="Ties together what follows; also in the answer."),
+        Header(
+            alias="X-Correlation-Id",
+            pattern=ID_PATTERN,
+            max_length=ID_LENGTH_MAX,
+            description="Ties together what follows; also in the answer.",
+        ),
     ] = None,
 ) -> Correlation:
     return Correlation(request.state.correlation_id, request.state.given_correlation_id)
@@ -121,7 +163,7 @@ def _correlation(
 CorrelationOf = Annotated[Correlation, Depends(_correlation)]
 
 
-def wait_seconds(
+async def wait_seconds(
     request: Request,
     _: Annotated[
         str | None,
@@ -136,7 +178,7 @@ def wait_seconds(
     return _asked_seconds(request, 0.0)
 
 
-def patience_seconds(
+async def patience_seconds(
     request: Request,
     _: Annotated[
         str | None,
@@ -178,12 +220,14 @@ async def json_object(request: Request) -> dict[str, Any]:
         raise InvalidRequest([FieldError(field="body", message=f"not JSON: {error}")]) from None
     if not isinstance(document, dict):
         raise InvalidRequest([FieldError(field="body", message="must be a JSON object")])
+    if body.count(b"{") + body.count(b"[") > JSON_DEPTH_MAX:
+        _refuse_depth(document)
     if TOKEN_PREFIX.encode() in body or b"\\u" in body:
-        _refuse_tokens(document)
+        refuse_tokens(document)
     return document
 
 
-def _refuse_tokens(document: dict[str, Any]) -> None:
+def refuse_tokens(document: dict[str, Any]) -> None:
     """What looks like an encrypted value would be decrypted in answers, for whoever sent it.
 
     Raises InvalidRequest.
@@ -201,6 +245,25 @@ def _refuse_tokens(document: dict[str, Any]) -> None:
                 raise InvalidRequest([FieldError(field=place.removeprefix(".") or "body", message=NO_TOKEN)])
 
 
+def _refuse_depth(document: dict[str, Any]) -> None:
+    """Bounded, so that nothing that is stored, printed or folded later has to go deeper.
+
+    Raises InvalidRequest.
+    """
+    level: list[Any] = [document]
+    for _ in range(JSON_DEPTH_MAX):
+        level = [
+            each
+            for value in level
+            for each in (value.values() if isinstance(value, dict) else value)
+            if isinstance(each, (dict, list))
+        ]
+        if not level:
+            return
+    message = f"has more than {JSON_DEPTH_MAX} levels of objects and lists"
+    raise InvalidRequest([FieldError(field="body", message=message)])
+
+
 JsonObject = Annotated[dict[str, Any], Depends(json_object)]
 
 
@@ -212,11 +275,23 @@ def validated(model: type[M], document: dict[str, Any]) -> M:
         raise InvalidRequest.of(error) from None
 
 
+def _rfc_3339(value: object) -> object:
+    """Pydantic alone takes numbers of seconds as well. Raises ValueError."""
+    if isinstance(value, str) and not _RFC_3339.fullmatch(value):
+        raise ValueError("must be a time as in RFC 3339, such as 2026-12-24T18:00:00Z")
+    return value
+
+
+DATE_TIME: Final[dict[str, Any]] = {"format": "date-time"}
+"""For the schema of a parameter that is read by `time_of`."""
+Time = Annotated[AwareDatetime, BeforeValidator(_rfc_3339)]
+"""A time with an offset, as in RFC 3339 and not otherwise."""
+
+
 def time_of(parameter: str, text: str) -> datetime:
     """A parameter that is a time with an offset, in UTC. Raises InvalidRequest."""
     try:
-        if not _RFC_3339.fullmatch(text):
-            raise ValueError("must be a time as in RFC 3339, such as 2026-12-24T18:00:00Z")
+        _rfc_3339(text)
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except OverflowError:
         message = "is out of range"

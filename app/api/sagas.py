@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from app.api.filters import FilterOf
@@ -18,16 +18,18 @@ from app.api.requests import (
     SagaId,
     Stopping,
     WaitSeconds,
+    admitted,
     in_time,
     validated,
 )
 from app.api.starting import OptionsOf
 from app.api.streams import stream_page
-from app.api.watch import server_sent_events, wait_for_end
+from app.api.watch import STREAM_HEADERS, server_sent_events, wait_for_end
 from app.api.wire import JournalPage, SagaPage, event_documents, problems, saga_response
 from app.json_response import JsonResponse
 from app.problems import NotFound
 from app.readmodels.sagas import NAME, SAGAS, SORT
+from eventstore.validation import MAX_VERSION
 from workflows.saga import SagaView
 from workflows.saga.errors import SagaNotFound
 from workflows.saga.journal import journal_stream
@@ -59,14 +61,14 @@ async def start(
     seconds: WaitSeconds,
     correlation: CorrelationOf,
     options: OptionsOf,
-    actor: Actor = "anonymous",
+    actor: Actor,
 ) -> Response:
     """Durable when this answers. A business refusal is not an error of the start but the saga's outcome.
 
     `Idempotency-Key` is the saga id: the same key and body again answer the same saga, another body 409.
     """
     asked = validated(runtime.registry.saga(name).input, body)
-    async with in_time(runtime):
+    async with admitted(runtime):
         started = await runtime.engine.start(
             name,
             asked,
@@ -74,10 +76,11 @@ async def start(
             at=options.at,
             actor=actor,
             correlation_id=correlation.given,
+            direct=True,
         )
     saga = started.saga
     if seconds and saga.ended_at is None:
-        saga = await wait_for_end(runtime.engine, saga.saga_id, seconds, stopping) or saga
+        saga = await wait_for_end(runtime.engine, saga, seconds, stopping) or saga
     answer = saga_response(runtime, saga)
     answer.headers["Location"] = saga.links["self"]
     if not seconds:
@@ -153,16 +156,25 @@ def _no_saga(saga_id: str) -> SagaNotFound:
             "description": "Server-sent events named `saga`, each with the whole saga as its data.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
+        204: {"description": "Nothing more will come after the event of `Last-Event-ID`: do not ask again."},
         **problems(404),
     },
 )
 async def watch(
-    runtime: RuntimeOf, stopping: Stopping, state: Annotated[SagaState, Depends(_state)]
-) -> StreamingResponse:
-    """The saga whenever it changes, until it has ended or is stuck."""
+    runtime: RuntimeOf,
+    stopping: Stopping,
+    state: Annotated[SagaState, Depends(_state)],
+    last: Annotated[
+        int | None,
+        Header(alias="Last-Event-ID", ge=0, le=MAX_VERSION, description="The id of the last event seen."),
+    ] = None,
+) -> Response:
+    """The saga whenever it changes, until it has ended or is stuck. A browser that connects again says what
+    it has seen: that is not sent once more."""
+    if state.at_rest and state.version == last:
+        return Response(status_code=204)
     return StreamingResponse(
-        server_sent_events(runtime.store, runtime.codec, state, stopping),
+        server_sent_events(runtime.store, runtime.codec, state, stopping, known_version=last),
         media_type="text/event-stream",
-        # Without the second one nginx would keep the events until its buffer is full.
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        headers=STREAM_HEADERS,
     )

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.requests import (
+    DATE_TIME,
     Actor,
     CorrelationOf,
     IdempotencyKey,
     JsonObject,
     RuntimeOf,
-    in_time,
+    admitted,
     time_of,
     validated,
 )
@@ -35,13 +36,14 @@ class StartOptions:
     at: datetime | None
 
 
-def start_options(
+async def start_options(
     saga_id: IdempotencyKey = None,
     at: Annotated[
         str | None,
         Query(
             max_length=50,
             description="Start then, not at once: RFC 3339, by the database's clock.",
+            json_schema_extra=DATE_TIME,
             examples=["2026-12-24T18:00:00Z"],
         ),
     ] = None,
@@ -93,7 +95,7 @@ async def start_batch(
     body: JsonObject,
     runtime: RuntimeOf,
     correlation: CorrelationOf,
-    actor: Actor = "anonymous",
+    actor: Actor,
 ) -> Response:
     """All of them in one transaction, or none. One that was requested before is answered as it is."""
     definition = runtime.registry.saga(name)
@@ -101,7 +103,7 @@ async def start_batch(
         (item.id, _input(definition, number, item))
         for number, item in enumerate(validated(BatchRequest, body).sagas)
     ]
-    async with in_time(runtime):
+    async with admitted(runtime):
         started = await runtime.engine.start_many(name, asked, actor=actor, correlation_id=correlation.given)
     sagas = [StartedSaga(**dict(each.saga), created=each.created) for each in started]
     headers = {POSITION_HEADER: runtime.token(max(saga.position for saga in sagas))}

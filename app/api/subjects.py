@@ -30,7 +30,7 @@ async def forget_subject(
     body: JsonObject,
     runtime: RuntimeOf,
     correlation: CorrelationOf,
-    actor: Actor = "anonymous",
+    actor: Actor,
 ) -> Forgotten:
     """Destroy the key of a person: all personal data of that person reads `forgotten` from now on.
 

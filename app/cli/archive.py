@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import orjson
 import typer
@@ -16,6 +16,7 @@ from app.cli.client import Json
 from app.cli.errors import CliError
 from app.cli.inputs import time_before
 from app.cli.output import console, event_table, print_json, print_json_line
+from app.client import models
 
 app = typer.Typer(no_args_is_help=True, help="Verified copies of old journals. Nothing leaves the database.")
 
@@ -134,7 +135,7 @@ def show(
     stream: Annotated[str, typer.Argument(help="Such as saga-fulfil-order-10248.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Print as the server would.")] = False,
 ) -> None:
-    """Show the events of a stream in a file, as `saga events --stream` does."""
+    """Show the events of a stream in a file, as `saga events --stream STREAM` does."""
     with _one_line():
         events = [_as_served(event) for event in _events(file) if event["stream"] == stream]
     if not events:
@@ -151,11 +152,12 @@ def _events(file: Path) -> Iterator[Json]:
     return events_of(file)
 
 
-def _as_served(event: Json) -> Json:
-    return {name: value for name, value in event.items() if name != "commit_position"} | {
+def _as_served(event: Json) -> models.EventView:
+    served = {name: value for name, value in event.items() if name != "commit_position"} | {
         "data": orjson.loads(event["data"]),
         "metadata": orjson.loads(event["metadata"]),
     }
+    return cast("models.EventView", served)
 
 
 def _streams(file: Path) -> Iterator[Json]:

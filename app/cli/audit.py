@@ -1,6 +1,5 @@
 """saga audit: anchors to keep elsewhere, proofs of single events, and their check without a database."""
 
-import asyncio
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +7,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from app.cli.client import Json, SagaClient
+from app.cli.client import ask
 from app.cli.errors import CliError
 from app.cli.output import console, print_json, print_json_line
 
@@ -27,14 +26,9 @@ def anchor(
 ) -> None:
     """Print the newest anchor: one line of JSON, to be kept where who can write to the database cannot.
 
-    `saga verify --anchor` and `saga audit check` take such lines.
+    `saga verify --anchor FILE` and `saga audit check` take such lines.
     """
-
-    async def run() -> Json:
-        async with SagaClient.connect() as client:
-            return await client.anchors(limit)
-
-    found = asyncio.run(run())["anchors"]
+    found = ask(lambda client: client.anchors(limit))["anchors"]
     if not found:
         raise CliError("nothing is sealed yet")
     for each in found:
@@ -49,12 +43,7 @@ def prove(
     ] = None,
 ) -> None:
     """Print a proof that an event is in the log which an anchor fixes, as JSON."""
-
-    async def run() -> Json:
-        async with SagaClient.connect() as client:
-            return await client.proof(event, block)
-
-    print_json(asyncio.run(run()))
+    print_json(ask(lambda client: client.proof(event, block)))
 
 
 @app.command()

@@ -1,15 +1,16 @@
 """saga bulk: one action on many sagas."""
 
 import asyncio
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
 import typer
 
-from app.cli.client import Json, SagaClient
+from app.cli.client import connect
 from app.cli.errors import CliError
 from app.cli.inputs import attributes_of, read_input
 from app.cli.output import console, outcome_table, print_json_line
 from app.cli.sagas import AsJson
+from app.client import models
 
 ACTIONS: Final = ("compensate", "retry", "resume", "skip", "abandon", "signal")
 
@@ -69,12 +70,13 @@ def bulk(  # noqa: PLR0913 - each is an option
         "dry_run": not yes,
         **{field: value for field, value in more.items() if value not in (None, False)},
     }
-    asyncio.run(_bulk(document, set(ids or ()), as_json))
+    # The server says which of what was typed it does not take: a status, an attribute.
+    asyncio.run(_bulk(cast("models.BulkRequest", document), set(ids or ()), as_json))
 
 
-async def _bulk(document: Json, left: set[str], as_json: bool) -> None:
+async def _bulk(document: models.BulkRequest, left: set[str], as_json: bool) -> None:
     """Raises CliError; also when some of the sagas that were named are `left`, after all others."""
-    async with SagaClient.connect() as client:
+    async with connect() as client:
         while True:
             answer = await client.bulk(document)
             if as_json:

@@ -1,14 +1,14 @@
 """saga events, aggregate."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
-from app.cli.client import Json, SagaClient
+from app.cli.client import ask
 from app.cli.errors import CliError
 from app.cli.output import aggregate_lines, console, event_table, print_json
 from app.cli.past import history_lines
+from app.client import models
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the server's JSON.")]
 
@@ -22,14 +22,11 @@ def events(
     as_json: AsJson = False,
 ) -> None:
     """Show recorded events, oldest first: of one stream, or of all in their global order."""
-
-    async def run() -> Json:
-        async with SagaClient.connect() as client:
-            if stream is not None:
-                return await client.stream(stream, from_version=after + 1, limit=limit)
-            return await client.events(after=after, limit=limit)
-
-    page = asyncio.run(run())
+    page: models.StreamPage | models.EventPage
+    if stream is not None:
+        page = ask(lambda client: client.stream(stream, from_version=after + 1, limit=limit))
+    else:
+        page = ask(lambda client: client.events(after=after, limit=limit))
     if as_json:
         print_json(page)
     else:
@@ -59,17 +56,17 @@ def aggregate(
     """Show the state of an aggregate, as it is or as it was; or its history."""
     if history and (as_of is not None or position is not None):
         raise CliError("--history takes no --as-of and no --position")
-
-    async def run() -> Json:
-        async with SagaClient.connect() as client:
-            if history:
-                return await client.history(category, key, start=version, limit=limit)
-            return await client.aggregate(category, key, version=version, as_of=as_of, position=position)
-
-    document = asyncio.run(run())
+    if history:
+        page = ask(lambda client: client.history(category, key, start=version, limit=limit))
+        if as_json:
+            print_json(page)
+        else:
+            console.print(history_lines(page))
+        return
+    document = ask(
+        lambda client: client.aggregate(category, key, version=version, as_of=as_of, position=position)
+    )
     if as_json:
         print_json(document)
-    elif history:
-        console.print(history_lines(document))
     else:
         console.print(aggregate_lines(document))

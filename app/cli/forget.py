@@ -1,12 +1,11 @@
 """saga forget: the end of what is known of a person."""
 
-import asyncio
 import sys
 from typing import Annotated
 
 import typer
 
-from app.cli.client import Json, SagaClient
+from app.cli.client import ask
 from app.cli.errors import CliError
 from app.cli.output import console, print_json
 from app.cli.sagas import AsJson
@@ -22,13 +21,8 @@ def forget(
 ) -> None:
     """Destroy the key of a person: personal data of that person reads "forgotten" everywhere. For ever."""
     if not yes:
-        _ask(subject)
-
-    async def run() -> Json:
-        async with SagaClient.connect() as client:
-            return await client.forget(subject, reason)
-
-    answer = asyncio.run(run())
+        _confirm(subject)
+    answer = ask(lambda client: client.forget(subject, reason))
     if as_json:
         print_json(answer)
     elif answer["destroyed"]:
@@ -37,7 +31,7 @@ def forget(
         console.print(f"there is no key of {subject}: nothing is left to forget")
 
 
-def _ask(subject: str) -> None:
+def _confirm(subject: str) -> None:
     if not sys.stdin.isatty():
         raise CliError("forgetting cannot be undone: say --yes if it is meant")
     typer.confirm(f"Forget {subject}? It cannot be undone.", abort=True, err=True)

@@ -11,6 +11,7 @@ import orjson
 
 from app.cli.client import Json
 from app.cli.errors import CliError
+from app.client import models
 from app.ids import ID_LENGTH_MAX, ID_PATTERN
 
 _DURATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)([smhd])", re.ASCII)
@@ -25,7 +26,7 @@ def read_input(text: str) -> Json:
     return document
 
 
-def read_batch(text: str) -> list[Json]:
+def read_batch(text: str) -> list[models.BatchItem]:
     """The JSON objects that an argument means: an array of them, or one a line. Raises CliError."""
     content = _text(text).strip()
     if content.startswith(b"["):
@@ -59,6 +60,16 @@ def time_before(time: str | None, age: str | None) -> datetime:
     if (time is None) == (age is None):
         raise CliError("give one of --older-than and --ended-before")
     return datetime.now(UTC) - _duration(age) if age is not None else _time("--ended-before", time or "")
+
+
+def expiry(text: str | None) -> datetime | None:
+    """The time that `--expires` means: after a duration, or at a time. Raises CliError."""
+    if text is None:
+        return None
+    time = datetime.now(UTC) + _duration(text) if _DURATION.fullmatch(text) else _time("--expires", text)
+    if time <= datetime.now(UTC):
+        raise CliError("--expires is in the past")
+    return time
 
 
 def _time(option: str, text: str) -> datetime:

@@ -1,14 +1,16 @@
 """saga signal, compensate, retry, resume, skip, abandon."""
 
-import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
 
-from app.cli.client import Json, SagaClient
+from app.cli.client import ask
 from app.cli.inputs import read_input
 from app.cli.output import console, preview_lines, print_json, saga_lines
 from app.cli.sagas import AsJson, SagaId
+from app.client import SagaClient, models
+from app.client.saga_client import SagaAction
 
 Reason = Annotated[str, typer.Option("--reason", help="Kept in the saga's journal.", show_default=False)]
 IfVersion = Annotated[
@@ -29,8 +31,10 @@ def signal(
     as_json: AsJson = False,
 ) -> None:
     """Send a signal to a saga. One that comes early is kept until the saga waits for it."""
-    document = {"data": read_input(data)} | ({"id": signal_id} if signal_id is not None else {})
-    _operate(saga_id, f"signals/{name}", document, None, as_json)
+    document: models.SignalRequest = {"data": read_input(data)}
+    if signal_id is not None:
+        document["id"] = signal_id
+    _print_answer(lambda client: client.signal(saga_id, name, document), as_json)
 
 
 def compensate(
@@ -51,10 +55,15 @@ def compensate(
     """Stop a saga and undo what it did, in reverse. A completed one is undone as well, if it can be."""
     if reason is None and not preview:
         raise typer.BadParameter("say why, or ask for a --preview", param_hint="--reason")
-    document: Json = {"force": force, "preview": preview}
-    document |= {"reason": reason} if reason is not None else {}
-    document |= {"to_step": to_step} if to_step is not None else {}
-    _operate(saga_id, "compensate", document, if_version, as_json)
+    document: models.CompensateRequest = {"force": force}
+    if reason is not None:
+        document["reason"] = reason
+    if to_step is not None:
+        document["to_step"] = to_step
+    if preview:
+        _preview(saga_id, document, as_json)
+    else:
+        _print_answer(lambda client: client.compensate(saga_id, document, if_version), as_json)
 
 
 def retry(saga_id: SagaId, reason: Reason, if_version: IfVersion = None, as_json: AsJson = False) -> None:
@@ -77,7 +86,9 @@ def skip(
     as_json: AsJson = False,
 ) -> None:
     """Leave out a compensation that failed; the rest is undone."""
-    document = {"reason": reason} | ({"step": step} if step is not None else {})
+    document: models.SkipRequest = {"reason": reason}
+    if step is not None:
+        document["step"] = step
     _operate(saga_id, "skip", document, if_version, as_json)
 
 
@@ -86,13 +97,23 @@ def abandon(saga_id: SagaId, reason: Reason, if_version: IfVersion = None, as_js
     _operate(saga_id, "abandon", {"reason": reason}, if_version, as_json)
 
 
-def _operate(saga_id: str, path: str, document: Json, if_version: int | None, as_json: bool) -> None:
-    async def run() -> Json:
-        async with SagaClient.connect() as client:
-            return await client.operate(saga_id, path, document, if_version)
+def _operate(
+    saga_id: str, action: SagaAction, document: models.SkipRequest, if_version: int | None, as_json: bool
+) -> None:
+    _print_answer(lambda client: client.operate(saga_id, action, document, if_version), as_json)
 
-    answer = asyncio.run(run())
+
+def _print_answer(request: Callable[[SagaClient], Awaitable[models.SagaView]], as_json: bool) -> None:
+    answer = ask(request)
     if as_json:
         print_json(answer)
     else:
-        console.print(preview_lines(answer) if answer.get("preview") else saga_lines(answer))
+        console.print(saga_lines(answer))
+
+
+def _preview(saga_id: str, document: models.CompensateRequest, as_json: bool) -> None:
+    answer = ask(lambda client: client.preview(saga_id, document))
+    if as_json:
+        print_json(answer)
+    else:
+        console.print(preview_lines(answer))

@@ -3,15 +3,15 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.client import Json
 from app.cli.saga_details import attributes_text, detail_lines, moment
+from app.client import models
 
 STATUS_STYLES: Final = {
     "completed": "green",
@@ -54,14 +54,14 @@ def status_text(status: str) -> Text:
     return Text(status, style=STATUS_STYLES.get(status, ""))
 
 
-def saga_lines(saga: Json) -> Group:
+def saga_lines(saga: models.SagaView) -> Group:
     """One saga: head, what it waits for and belongs to, outcome, steps."""
     head = Text.assemble((saga["saga_id"], "bold"), "  ", saga["name"], "  ", status_text(saga["status"]))
     steps = [_steps(saga["steps"])] if saga["steps"] else []
     return Group(head, *detail_lines(saga), *_outcome(saga), *steps)
 
 
-def preview_lines(preview: Json) -> Group:
+def preview_lines(preview: models.PreviewView) -> Group:
     """What undoing a saga would do, in the order in which it would."""
     head = f"{preview['note']} (journal version {preview['journal_version']})"
     blocked = [Text(f"blocked: {reason}", style="red") for reason in preview["blocked_by"]]
@@ -78,7 +78,7 @@ def preview_lines(preview: Json) -> Group:
     return Group(Text(head, style="dim"), *blocked, *commands, *stays)
 
 
-def _planned(preview: Json, within: str = "") -> Iterator[tuple[str, Json]]:
+def _planned(preview: models.PreviewView, within: str = "") -> Iterator[tuple[str, models.PlannedView]]:
     """All that would run and where, what a child would undo below the request to it."""
     for planned in preview["commands"]:
         step = within + planned["step"]
@@ -87,14 +87,14 @@ def _planned(preview: Json, within: str = "") -> Iterator[tuple[str, Json]]:
             yield from _planned(planned["saga"], f"{step} > ")
 
 
-def _changed(aggregate: Json | None) -> str:
+def _changed(aggregate: models.ChangedView | None) -> str:
     if aggregate is None or not aggregate["changed"]:
         return ""
     versions = f"{aggregate['version_then'] or '?'} to {aggregate['version_now']}"
     return f"{aggregate['stream']} {versions}: {', '.join(aggregate['events_since'][-3:])}"
 
 
-def outcome_table(outcomes: list[Json]) -> Table:
+def outcome_table(outcomes: list[models.BulkOutcome]) -> Table:
     """What became of each saga that was acted on, or would."""
     table = table_of("saga", "name", "status", "outcome", "")
     for each in outcomes:
@@ -108,14 +108,14 @@ def outcome_table(outcomes: list[Json]) -> Table:
     return table
 
 
-def saga_line(saga: Json) -> str:
+def saga_line(saga: models.SagaView) -> str:
     """One saga in one line, for logs and pipes."""
     steps = saga["steps"]
     latest = f"  {steps[-1]['step']} {steps[-1]['name']} {steps[-1]['status']}" if steps else ""
     return f"{saga['updated_at']}  {saga['saga_id']}  {saga['status']}{latest}"
 
 
-def saga_table(sagas: list[Json]) -> Table:
+def saga_table(sagas: Sequence[models.SagaRow | models.StartedSaga]) -> Table:
     table = table_of("saga", "name", "status", "requested", "ended", "attributes")
     for saga in sagas:
         table.add_row(
@@ -129,7 +129,7 @@ def saga_table(sagas: list[Json]) -> Table:
     return table
 
 
-def event_table(events: list[Json]) -> Table:
+def event_table(events: list[models.EventView]) -> Table:
     table = table_of("position", "recorded", "stream", "version", "type", "data")
     for event in events:
         table.add_row(
@@ -143,7 +143,7 @@ def event_table(events: list[Json]) -> Table:
     return table
 
 
-def why_table(links: list[Json]) -> Table:
+def why_table(links: list[models.LinkView]) -> Table:
     """The links from an event back to the request that all began with."""
     table = table_of("recorded", "what", "where", "who", "command")
     for link in links:
@@ -158,15 +158,21 @@ def why_table(links: list[Json]) -> Table:
     return table
 
 
-def aggregate_lines(aggregate: Json) -> Group:
+def aggregate_lines(aggregate: models.AggregateView) -> Group:
+    version, recorded_at = aggregate["version"], aggregate["recorded_at"]
+    return state_lines(aggregate["stream"], version, recorded_at, aggregate["state"])
+
+
+def state_lines(stream: str, version: int, recorded_at: str, state: Mapping[str, Any]) -> Group:
+    """The state of an aggregate, field by field."""
     table = table_of("field", "value")
-    for name, value in aggregate["state"].items():
+    for name, value in state.items():
         table.add_row(name, Text(json.dumps(value, ensure_ascii=False)))
-    head = f"  version {aggregate['version']}  {moment(aggregate['recorded_at'])}"
-    return Group(Text.assemble((aggregate["stream"], "bold"), head), table)
+    head = f"  version {version}  {moment(recorded_at)}"
+    return Group(Text.assemble((stream, "bold"), head), table)
 
 
-def _steps(steps: list[Json]) -> Table:
+def _steps(steps: list[models.StepView]) -> Table:
     table = table_of("step", "name", "status", "stream", "attempts", "compensation")
     for step in steps:
         undo = step["compensation"]
@@ -181,7 +187,7 @@ def _steps(steps: list[Json]) -> Table:
     return table
 
 
-def _outcome(saga: Json) -> list[Text]:
+def _outcome(saga: models.SagaView) -> list[Text]:
     lines = []
     if (error := saga["error"]) is not None:
         at = f" at step {error['step']}" if error.get("step") else ""

@@ -7,12 +7,12 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.client import Json
-from app.cli.output import aggregate_lines, saga_lines, table_of
+from app.cli.output import saga_lines, state_lines, table_of
 from app.cli.saga_details import moment
+from app.client import models
 
 
-def history_lines(page: Json) -> Group:
+def history_lines(page: models.ChangePage) -> Group:
     """What happened to an aggregate: each event with what it changed, and who caused it."""
     table = table_of("version", "position", "recorded", "type", "changed", "by")
     for change in page["changes"]:
@@ -32,7 +32,7 @@ def history_lines(page: Json) -> Group:
     return Group(Text(page["stream"], style="bold"), table, *more)
 
 
-def saga_then_lines(then: Json) -> Group:
+def saga_then_lines(then: models.SagaThenView) -> Group:
     """A saga and the aggregates it had touched at one position, and where to look next."""
     head = Text(f"as of position {then['position']}; its last change before was at {then['changed_at']}")
     states = [_state(each) for each in then["aggregates"]]
@@ -52,16 +52,18 @@ def saga_then_lines(then: Json) -> Group:
     return Group(head, saga_lines(then["saga"]), *states, *left_out, *children, *around)
 
 
-def _state(aggregate: Json) -> Group | Text | Table:
-    if aggregate["state"] is None:
+def _state(aggregate: models.TouchedView) -> Group | Text | Table:
+    version, state, recorded_at = aggregate["version"], aggregate["state"], aggregate["recorded_at"]
+    if state is None or version is None or recorded_at is None:
         return Text(f"{aggregate['stream']}  nothing had happened to it")
-    return aggregate_lines(aggregate)
+    return state_lines(aggregate["stream"], version, recorded_at, state)
 
 
-def _difference(difference: Json) -> str:
+def _difference(difference: models.WorkflowsDifferencesDifference) -> str:
     """One line: what it was and what it is."""
-    sides = {"add": ["new"], "remove": ["old"], "replace": ["old", "new"]}[difference["op"]]
-    values = " -> ".join(_short(difference[side]) for side in sides)
+    sides = {"old": difference.get("old"), "new": difference.get("new")}
+    shown = {"add": ["new"], "remove": ["old"], "replace": ["old", "new"]}[difference["op"]]
+    values = " -> ".join(_short(sides[side]) for side in shown)
     sign = {"add": "+", "remove": "-", "replace": ""}[difference["op"]]
     return f"{sign}{difference['path'] or '/'} {values}"
 
@@ -70,7 +72,7 @@ def _short(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _cause(change: Json) -> str:
+def _cause(change: models.ChangeView) -> str:
     if change["saga_id"] is not None:
         return f"{change['saga_id']} step {change['step']}"
     return change["actor"] or ""

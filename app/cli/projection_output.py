@@ -10,15 +10,15 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.client import Json
 from app.cli.output import console, table_of
 from app.cli.saga_details import moment
+from app.client import models
 
 STATES: Final = {"following": "green", "paused": "yellow", "parked": "red", "needs rebuild": "yellow"}
-SLOTS: Final = {"live": "served", "staging": "rebuild", "previous": "previous"}
+SLOTS: Final[dict[models.Slot, str]] = {"live": "served", "staging": "rebuild", "previous": "previous"}
 
 
-def follower_table(followers: list[Json]) -> Table:
+def follower_table(followers: list[models.FollowerView]) -> Table:
     """One line for each set of tables and each subscription."""
     table = table_of("name", "kind", "tables", "version", "state", "position", "behind", "seconds")
     for follower in followers:
@@ -31,7 +31,7 @@ def follower_table(followers: list[Json]) -> Table:
                 follower["kind"] if slot == "live" else "",
                 shown,
                 str(view["version"]) if shown else "",
-                _state(follower, slot),
+                _state(follower, slot, view),
                 f"{view['lag']['position']} of {view['lag']['of']}",
                 str(view["lag"]["events"]),
                 f"{view['lag']['seconds']:.1f}",
@@ -39,7 +39,7 @@ def follower_table(followers: list[Json]) -> Table:
     return table
 
 
-def follower_lines(follower: Json) -> Group:
+def follower_lines(follower: models.FollowerView) -> Group:
     """The same of one, with what it is parked for."""
     lines = []
     if follower["needs_rebuild"]:
@@ -55,7 +55,7 @@ def follower_lines(follower: Json) -> Group:
     return Group(follower_table([follower]), *lines)
 
 
-def difference_lines(difference: Json) -> Group:
+def difference_lines(difference: models.EventstoreDifferencesDifference) -> Group:
     """Counts of each table, and some of the rows that differ."""
     where = difference["position"]
     positions = f"{difference['position_live']} and {difference['position_other']}"
@@ -72,16 +72,18 @@ def difference_lines(difference: Json) -> Group:
     return Group(Text(f"{difference['name']}, {head}, {kind}"), table, *lines, verdict)
 
 
-def _rows(table: Json) -> list[Text]:
+def _rows(table: models.TableDifference) -> list[Text]:
     name = table["table"]
     lines = [Text(f"{name} {_json(key)}: only served") for key in table["only_live"]]
     lines += [Text(f"{name} {_json(key)}: only in the other") for key in table["only_other"]]
     for row in table["differing"]:
         changes = (f"{column} {_json(old)} -> {_json(new)}" for column, (old, new) in row["columns"].items())
         lines.append(Text(f"{name} {_json(row['key'])}: {', '.join(changes)}"))
-    for kind in ("live", "other"):
-        if columns := table[f"columns_only_{kind}"]:
-            where = "served" if kind == "live" else "in the other"
+    for where, columns in (
+        ("served", table["columns_only_live"]),
+        ("in the other", table["columns_only_other"]),
+    ):
+        if columns:
             lines.append(Text(f"{name}: columns only {where}: {', '.join(columns)}"))
     return lines
 
@@ -108,7 +110,7 @@ class Progress:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._bars.stop()
 
-    def show(self, follower: Json) -> None:
+    def show(self, follower: models.FollowerView) -> None:
         """Where the rebuild is now."""
         if (staging := follower["staging"]) is None:
             return
@@ -119,9 +121,8 @@ class Progress:
         self._bars.update(self._task, completed=lag["position"], total=max(lag["of"], 1), speed=speed + left)
 
 
-def _state(follower: Json, slot: str) -> Text:
-    view = follower[slot]
-    state = "needs rebuild" if slot == "live" and follower["needs_rebuild"] else view["state"]
+def _state(follower: models.FollowerView, slot: models.Slot, view: models.SlotView) -> Text:
+    state: str = "needs rebuild" if slot == "live" and follower["needs_rebuild"] else view["state"]
     if state == "following" and not view["followed"]:
         state = "standing"  # of a version, or a name, that this server's code does not have
     return Text(state, STATES.get(state, "dim"))

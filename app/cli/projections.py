@@ -1,16 +1,18 @@
 """saga projections list, show, retry, skip, rebuild, pause, resume, diff, promote, return, discard."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Final
 
 import typer
 
-from app.cli.client import Json, SagaClient
+from app.cli.client import ask
 from app.cli.errors import CliError
 from app.cli.output import console, print_json, print_json_line
 from app.cli.projection_output import Progress, difference_lines, follower_lines, follower_table
 from app.cli.sagas import AsJson
+from app.client import SagaClient, models
+from app.client.saga_client import FollowerAction
 
 LOOK_SECONDS: Final = 0.5
 
@@ -32,12 +34,7 @@ WaitSeconds = Annotated[
 @projections.command("list")
 def list_(as_json: AsJson = False) -> None:
     """Where all followers of the log stand."""
-
-    async def run() -> Json:
-        async with SagaClient.connect() as client:
-            return await client.projections()
-
-    answer = asyncio.run(run())
+    answer = ask(lambda client: client.projections())
     if as_json:
         print_json(answer)
     else:
@@ -48,15 +45,14 @@ def list_(as_json: AsJson = False) -> None:
 def show(name: FollowerName, wait: Wait = False, as_json: AsJson = False) -> None:
     """Show one: what is served, a rebuild and its progress, the previous one."""
 
-    async def run() -> None:
-        async with SagaClient.connect() as client:
-            view = await client.projection(name)
-            if wait and view["staging"] is not None:
-                await _follow(client, view, as_json)
-            else:
-                _print(view, as_json)
+    async def run(client: SagaClient) -> None:
+        view = await client.projection(name)
+        if wait and view["staging"] is not None:
+            await _follow(client, view, as_json)
+        else:
+            _print(view, as_json)
 
-    asyncio.run(run())
+    ask(run)
 
 
 @projections.command()
@@ -84,13 +80,7 @@ def rebuild(name: FollowerName, reason: Why, wait: Wait = False, as_json: AsJson
 
     Ctrl-C ends only the look at it; the servers go on.
     """
-
-    async def run() -> None:
-        async with SagaClient.connect() as client:
-            view = await client.decide(name, "rebuild", {"reason": reason})
-            await (_follow(client, view, as_json) if wait else _show(view, as_json))
-
-    asyncio.run(run())
+    _decide_and_follow(name, "rebuild", reason, wait, as_json)
 
 
 @projections.command()
@@ -102,13 +92,7 @@ def pause(name: FollowerName, reason: Why, as_json: AsJson = False) -> None:
 @projections.command()
 def resume(name: FollowerName, reason: Why, wait: Wait = False, as_json: AsJson = False) -> None:
     """Let a rebuild go on."""
-
-    async def run() -> None:
-        async with SagaClient.connect() as client:
-            view = await client.decide(name, "resume", {"reason": reason})
-            await (_follow(client, view, as_json) if wait else _show(view, as_json))
-
-    asyncio.run(run())
+    _decide_and_follow(name, "resume", reason, wait, as_json)
 
 
 @projections.command()
@@ -121,12 +105,7 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Compare what is served with a rebuild, at one position of the log. Exits with 1 when they differ."""
-
-    async def run() -> Json:
-        async with SagaClient.connect() as client:
-            return await client.difference(name, with_, full)
-
-    answer = asyncio.run(run())
+    answer = ask(lambda client: client.difference(name, with_, full))
     if as_json:
         print_json(answer)
     else:
@@ -164,26 +143,35 @@ def discard(name: FollowerName, reason: Why, of: Of = "staging", as_json: AsJson
     _decide(name, "discard", {"reason": reason, "of": of}, as_json)
 
 
-def _decide(name: str, action: str, document: Json, as_json: bool, wait_seconds: float = 0.0) -> None:
-    async def run() -> Json:
-        async with SagaClient.connect() as client:
-            return await client.decide(name, action, document, wait_seconds)
+def _decide(
+    name: str,
+    action: FollowerAction,
+    document: Mapping[str, object],
+    as_json: bool,
+    wait_seconds: float = 0.0,
+) -> None:
+    _print(ask(lambda client: client.decide(name, action, document, wait_seconds)), as_json)
 
-    _print(asyncio.run(run()), as_json)
+
+def _decide_and_follow(name: str, action: FollowerAction, reason: str, wait: bool, as_json: bool) -> None:
+    async def run(client: SagaClient) -> None:
+        view = await client.decide(name, action, {"reason": reason})
+        if wait:
+            await _follow(client, view, as_json)
+        else:
+            _print(view, as_json)
+
+    ask(run)
 
 
-def _print(view: Json, as_json: bool) -> None:
+def _print(view: models.FollowerView, as_json: bool) -> None:
     if as_json:
         print_json(view)
     else:
         console.print(follower_lines(view))
 
 
-async def _show(view: Json, as_json: bool) -> None:
-    _print(view, as_json)
-
-
-async def _follow(client: SagaClient, view: Json, as_json: bool) -> None:
+async def _follow(client: SagaClient, view: models.FollowerView, as_json: bool) -> None:
     """Show the progress of a rebuild until it has caught up. Raises CliError when it will not."""
     last = view
     with Progress(enabled=console.is_terminal and not as_json) as progress:
@@ -201,7 +189,7 @@ async def _follow(client: SagaClient, view: Json, as_json: bool) -> None:
         console.print(follower_lines(last))
 
 
-async def _looks(client: SagaClient, view: Json) -> AsyncIterator[Json]:
+async def _looks(client: SagaClient, view: models.FollowerView) -> AsyncIterator[models.FollowerView]:
     while True:
         yield view
         staging = view["staging"]

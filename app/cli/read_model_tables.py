@@ -1,15 +1,17 @@
 """Orders, stock and accounts as tables for people."""
 
+from collections.abc import Sequence
+
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.client import Json
 from app.cli.output import status_text, table_of
 from app.cli.saga_details import moment
+from app.client import models
 
 
-def order_table(orders: list[Json]) -> Table:
+def order_table(orders: list[models.OrderRow]) -> Table:
     rows = table_of("order", "status", "customer", "country", "lines", "total", "placed", "saga")
     for order in orders:
         rows.add_row(
@@ -25,7 +27,7 @@ def order_table(orders: list[Json]) -> Table:
     return rows
 
 
-def order_lines(order: Json) -> Group:
+def order_lines(order: models.OrderRow) -> Group:
     """One order: head, where it goes, its lines, what came back."""
     head = Text.assemble((order["order_id"], "bold"), "  ", status_text(order["status"]))
     ship_to = order["ship_to"]
@@ -51,7 +53,7 @@ def order_lines(order: Json) -> Group:
     return Group(head, *(Text(fact, style="dim") for fact in facts), lines, total, *returns)
 
 
-def stock_table(items: list[Json]) -> Table:
+def stock_table(items: Sequence[models.StockRow | models.StockItemView]) -> Table:
     rows = table_of("sku", "on hand", "reserved", "shipped", "received", "reorder below", "")
     for item in items:
         level = item["reorder_level"]
@@ -64,14 +66,14 @@ def stock_table(items: list[Json]) -> Table:
     return rows
 
 
-def stock_lines(item: Json) -> Group:
+def stock_lines(item: models.StockItemView) -> Group:
     reservations = table_of("reserved for", "quantity", "since")
     for each in item["reservations"]:
         reservations.add_row(each["order_id"], str(each["quantity"]), moment(each["reserved_at"]))
     return Group(stock_table([item]), *([reservations] if item["reservations"] else []))
 
 
-def account_table(accounts: list[Json]) -> Table:
+def account_table(accounts: Sequence[models.AccountRow | models.AccountDetail]) -> Table:
     rows = table_of("account", "balance", "held", "movements", "opened", "updated")
     for account in accounts:
         rows.add_row(
@@ -85,7 +87,7 @@ def account_table(accounts: list[Json]) -> Table:
     return rows
 
 
-def account_lines(account: Json) -> Group:
+def account_lines(account: models.AccountDetail) -> Group:
     holds = table_of("held for", "amount", "since")
     for each in account["holds"]:
         amount = money_text(each["amount"], account["currency"])
@@ -93,7 +95,7 @@ def account_lines(account: Json) -> Group:
     return Group(account_table([account]), *([holds] if account["holds"] else []))
 
 
-def movement_table(movements: list[Json]) -> Table:
+def movement_table(movements: list[models.MovementRow]) -> Table:
     rows = table_of("position", "recorded", "kind", "amount", "change", "balance", "held", "order", "saga")
     for each in movements:
         currency = each["amount"]["currency"]
@@ -116,7 +118,7 @@ def money_text(amount: int, currency: str) -> str:
     return f"{amount} {currency}"
 
 
-def _lowness(item: Json) -> Text:
+def _lowness(item: models.StockRow | models.StockItemView) -> Text:
     if not item["running_low"]:
         return Text("")
     return Text("low, more is expected" if item["goods_expected"] else "low", style="yellow")

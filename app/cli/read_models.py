@@ -1,13 +1,11 @@
 """saga orders, stock, accounts, statement."""
 
-import asyncio
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import RenderableType
 
-from app.cli.client import Json, SagaClient
+from app.cli.client import ask
 from app.cli.output import console, print_json
 from app.cli.read_model_tables import (
     account_lines,
@@ -52,20 +50,22 @@ def orders(  # noqa: PLR0913, PLR0917 - one an option
 ) -> None:
     """List orders, the latest first, or show one."""
     if order_id is not None:
-        _show(_read("orders", order_id, after=after), as_json, order_lines)
+        order = ask(lambda client: client.order(order_id, after=after))
+        _list(order, None, as_json, order_lines(order))
         return
-    page = _read(
-        "orders",
-        status=status,
-        customer_id=customer,
-        country=country,
-        currency=currency,
-        sku=sku,
-        sort=sort,
-        limit=limit,
-        after=after,
+    page = ask(
+        lambda client: client.orders(
+            status=status,
+            customer_id=customer,
+            country=country,
+            currency=currency,
+            sku=sku,
+            sort=sort,
+            limit=limit,
+            after=after,
+        )
     )
-    _list(page, page["orders"], as_json, order_table, "no orders")
+    _list(page, page["next"], as_json, order_table(page["orders"]) if page["orders"] else "no orders")
 
 
 def stock(
@@ -81,14 +81,16 @@ def stock(
 ) -> None:
     """List what there is of each SKU, or show one."""
     if sku is not None:
-        item = _read("stock", sku, limit=limit, after=after)
-        _list(item, item, as_json, stock_lines)
+        item = ask(lambda client: client.stock_item(sku, limit=limit, after=after))
+        _list(item, item["next"], as_json, stock_lines(item))
         return
     running_low = True if low else None
-    page = _read(
-        "stock", running_low=running_low, reserved_for=reserved_for, sort=sort, limit=limit, after=after
+    page = ask(
+        lambda client: client.stock(
+            running_low=running_low, reserved_for=reserved_for, sort=sort, limit=limit, after=after
+        )
     )
-    _list(page, page["stock"], as_json, stock_table, "no stock")
+    _list(page, page["next"], as_json, stock_table(page["stock"]) if page["stock"] else "no stock")
 
 
 def accounts(
@@ -108,11 +110,15 @@ def accounts(
 ) -> None:
     """List accounts and their balances, or show one."""
     if account is not None:
-        shown = _read("accounts", account, limit=limit, after=after)
-        _list(shown, shown, as_json, account_lines)
+        shown = ask(lambda client: client.account(account, limit=limit, after=after))
+        _list(shown, shown["next"], as_json, account_lines(shown))
         return
-    page = _read("accounts", currency=currency, held_for=held_for, sort=sort, limit=limit, after=after)
-    _list(page, page["accounts"], as_json, account_table, "no accounts")
+    page = ask(
+        lambda client: client.accounts(
+            currency=currency, held_for=held_for, sort=sort, limit=limit, after=after
+        )
+    )
+    _list(page, page["next"], as_json, account_table(page["accounts"]) if page["accounts"] else "no accounts")
 
 
 def statement(
@@ -126,41 +132,29 @@ def statement(
     as_json: AsJson = False,
 ) -> None:
     """Show the statement of an account: each movement, and the balance after it."""
-    page = _read(
-        "accounts",
-        account,
-        "statement",
-        kind=kind,
-        order_id=order,
-        saga_id=saga,
-        sort="-position" if newest else "position",
-        limit=limit,
-        after=after,
+    page = ask(
+        lambda client: client.statement(
+            account,
+            kind=kind,
+            order_id=order,
+            saga_id=saga,
+            sort="-position" if newest else "position",
+            limit=limit,
+            after=after,
+        )
     )
-    _list(page, page["movements"], as_json, movement_table, "no movements")
+    _list(
+        page,
+        page["next"],
+        as_json,
+        movement_table(page["movements"]) if page["movements"] else "no movements",
+    )
 
 
-def _read(*parts: str, **query: Any) -> Json:
-    async def run() -> Json:
-        async with SagaClient.connect() as client:
-            return await client.read(*parts, **query)
-
-    return asyncio.run(run())
-
-
-def _show(document: Json, as_json: bool, lines: Callable[[Json], RenderableType]) -> None:
-    if as_json:
-        print_json(document)
-    else:
-        console.print(lines(document))
-
-
-def _list(
-    page: Json, rows: Any, as_json: bool, table: Callable[[Any], RenderableType], nothing: str = ""
-) -> None:
+def _list(page: object, following: str | None, as_json: bool, shown: RenderableType) -> None:
     if as_json:
         print_json(page)
         return
-    console.print(table(rows) if rows else nothing)
-    if page["next"] is not None:
-        console.print(f"more with --after {page['next']}", style="dim", soft_wrap=True)
+    console.print(shown)
+    if following is not None:
+        console.print(f"more with --after {following}", style="dim", soft_wrap=True)

@@ -1,16 +1,13 @@
 """What a saga waits for, belongs to, and has left: the lines between its head and its steps."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from rich.text import Text
 
-from app.cli.client import Json
-
-AWAITED: Final = {"signals": "the signal", "children": "the end of"}
+from app.client import models
 
 
-def detail_lines(saga: Json) -> list[Text]:
+def detail_lines(saga: models.SagaView) -> list[Text]:
     """One line each, none for what there is not."""
     return [Text(line, style="dim") for line in (*_relations(saga), *_waits(saga), *_undoing(saga))]
 
@@ -20,11 +17,11 @@ def moment(time: str | None) -> str:
     return (time or "").replace("T", " ")[:19]
 
 
-def attributes_text(attributes: Json) -> str:
+def attributes_text(attributes: dict[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in sorted(attributes.items()))
 
 
-def _relations(saga: Json) -> Iterator[str]:
+def _relations(saga: models.SagaView) -> Iterator[str]:
     if attributes := saga["attributes"]:
         yield f"attributes: {attributes_text(attributes)}"
     if (parent := saga["parent"]) is not None:
@@ -34,9 +31,11 @@ def _relations(saga: Json) -> Iterator[str]:
             yield f"child: {step['saga_id']} (step {step['step']})"
 
 
-def _waits(saga: Json) -> Iterator[str]:
-    awaited = saga["waits_for"] or {"signals": [], "children": []}
-    named = [f"{words} {name}" for field, words in AWAITED.items() for name in awaited[field]]
+def _waits(saga: models.SagaView) -> Iterator[str]:
+    named = []
+    if (awaited := saga["waits_for"]) is not None:
+        named += [f"the signal {name}" for name in awaited["signals"]]
+        named += [f"the end of {child}" for child in awaited["children"]]
     until = saga["resumes_at"]
     if named:
         yield f"waits for {', '.join(named)}" + (f", until {moment(until)} UTC" if until else "")
@@ -51,7 +50,7 @@ def _waits(saga: Json) -> Iterator[str]:
             yield f"compensation of step {step['step']}: {attempt} ({undo['error']})"
 
 
-def _undoing(saga: Json) -> Iterator[str]:
+def _undoing(saga: models.SagaView) -> Iterator[str]:
     if (requested := saga["requested"]) is not None:
         how_far = f" back to step {requested['to_step']}" if requested["to_step"] else ""
         by_force = ", by force" if requested["force"] else ""
@@ -60,6 +59,6 @@ def _undoing(saga: Json) -> Iterator[str]:
         yield "left as it is: " + ", ".join(_named(step) for step in left)
 
 
-def _named(step: Json) -> str:
+def _named(step: models.LeftView) -> str:
     """What was done before a saga began anew has no step any more."""
     return f"{step['name']} (step {step['step']})" if step["step"] else str(step["name"])

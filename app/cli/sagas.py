@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.live import Live
 
-from app.cli.client import Json, SagaClient
+from app.cli.client import ask, connect
 from app.cli.errors import CliError
 from app.cli.inputs import attributes_of, checked_id, read_batch, read_input, start_time
 from app.cli.output import (
@@ -18,6 +18,7 @@ from app.cli.output import (
     saga_table,
 )
 from app.cli.past import saga_then_lines
+from app.client import models
 
 WAIT_SECONDS = 60.0
 
@@ -64,20 +65,15 @@ def start(
     document, time = read_input(saga_input), start_time(at, in_)
     if saga_id is not None:
         checked_id(saga_id)
+    wait_seconds = WAIT_SECONDS if wait else 0.0
+    saga = ask(
+        lambda client: client.start(name, document, saga_id=saga_id, wait_seconds=wait_seconds, at=time)
+    )
+    _print(saga, as_json)
 
-    async def run() -> Json:
-        async with SagaClient.connect() as client:
-            return await client.start(name, document, saga_id, WAIT_SECONDS if wait else 0, time)
 
-    _print(asyncio.run(run()), as_json)
-
-
-def _start_batch(name: str, sagas: list[Json], as_json: bool) -> None:
-    async def run() -> Json:
-        async with SagaClient.connect() as client:
-            return await client.start_batch(name, sagas)
-
-    answer = asyncio.run(run())
+def _start_batch(name: str, sagas: list[models.BatchItem], as_json: bool) -> None:
+    answer = ask(lambda client: client.start_batch(name, {"sagas": sagas}))
     if as_json:
         print_json(answer)
     else:
@@ -103,21 +99,18 @@ def list_(  # noqa: PLR0913, PLR0917 - one an option
 ) -> None:
     """List sagas, newest first unless --sort says otherwise."""
     attributes = attributes_of(attribute or [])
-
-    async def run() -> Json:
-        async with SagaClient.connect() as client:
-            return await client.sagas(
-                attributes=attributes,
-                status=status,
-                name=name,
-                parent=parent,
-                correlation_id=correlation_id,
-                sort=sort,
-                limit=limit,
-                after=after,
-            )
-
-    page = asyncio.run(run())
+    page = ask(
+        lambda client: client.sagas(
+            attributes=attributes,
+            status=status,
+            name=name,
+            parent=parent,
+            correlation_id=correlation_id,
+            sort=sort,
+            limit=limit,
+            after=after,
+        )
+    )
     if as_json:
         print_json(page)
         return
@@ -137,16 +130,14 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a saga: its steps, their compensations, its outcome; as it is, or as it was."""
-
-    async def run() -> Json:
-        async with SagaClient.connect() as client:
-            return await (client.saga(saga_id) if position is None else client.saga_at(saga_id, position))
-
-    saga = asyncio.run(run())
-    if position is None or as_json:
-        _print(saga, as_json)
+    if position is None:
+        _print(ask(lambda client: client.saga(saga_id)), as_json)
+        return
+    then = ask(lambda client: client.saga_at(saga_id, position))
+    if as_json:
+        print_json(then)
     else:
-        console.print(saga_then_lines(saga))
+        console.print(saga_then_lines(then))
 
 
 def watch(saga_id: SagaId, as_json: AsJson = False) -> None:
@@ -156,8 +147,8 @@ def watch(saga_id: SagaId, as_json: AsJson = False) -> None:
 
 async def _watch(saga_id: str, as_json: bool) -> None:
     live = Live(console=console, auto_refresh=False) if console.is_terminal and not as_json else None
-    latest: Json | None = None
-    async with SagaClient.connect() as client:
+    latest: models.SagaView | None = None
+    async with connect() as client:
         if live is not None:
             live.start()
         try:
@@ -175,7 +166,7 @@ async def _watch(saga_id: str, as_json: bool) -> None:
         raise CliError(f"the server stopped before {saga_id} had ended")
 
 
-def _print(saga: Json, as_json: bool) -> None:
+def _print(saga: models.SagaView, as_json: bool) -> None:
     if as_json:
         print_json(saga)
     else:

@@ -1,12 +1,11 @@
 """saga why: from what is there back to who asked for it."""
 
-import asyncio
 import re
 from typing import Annotated, Final
 
 import typer
 
-from app.cli.client import Json, SagaClient
+from app.cli.client import ask
 from app.cli.errors import CliError
 from app.cli.events import AsJson
 from app.cli.output import console, print_json, why_table
@@ -33,12 +32,7 @@ def why(
     A row is what its last event made it: `saga why order 10248`, `saga why saga fulfil-order-10248`.
     """
     path, version = _path(what, key)
-
-    async def run() -> Json:
-        async with SagaClient.connect() as client:
-            return await client.why(path, version)
-
-    answer = asyncio.run(run())
+    answer = ask(lambda client: client.why(path, version))
     if as_json:
         print_json(answer)
     else:

@@ -1,6 +1,7 @@
 """The demonstration itself: feed the orders, kill the server in the middle, check what it says afterwards."""
 
 import asyncio
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -95,6 +96,8 @@ async def _demonstrate(server: ServerProcess, audience: Audience, run: str, coun
     began = time.monotonic()
     play = write_play(run, count)
     who = {"X-Actor": "demo"}
+    if token := os.environ.get("SAGA_TOKEN"):  # its data directory may be one that has tokens
+        who["Authorization"] = f"Bearer {token}"
     async with httpx.AsyncClient(base_url=server.url, timeout=TIMEOUT_SECONDS, headers=who) as http:
         client = PatientClient(http)
         after = await _open_shop(client, run, count)

@@ -3,6 +3,7 @@
 lease        a session lock in Postgres, held and pinged by the loop that runs the sagas
 supervisor   resumes the runs of executors whose lease is free, and our own orphans
 reconciler   names a new run for an open saga that DBOS has forgotten
+listing      which executors there are, for people
 retention    deletes DBOS's rows of runs that ended long ago
 """
 

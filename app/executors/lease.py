@@ -7,11 +7,11 @@ that is killed loses the lease at once, and one that hangs or whose host vanishe
 import asyncio
 import os
 import socket
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import psutil
 import psycopg
@@ -20,10 +20,16 @@ from uuid_utils.compat import uuid7
 
 from app.positions import TIMELINE
 
+Kind = Literal["server", "worker"]
+"""With HTTP API, or without."""
+
 LEASE_CLASS: Final = 0x5A6A_0003
 PING_SECONDS: Final = 2.0
 RECLAIM_SECONDS: Final = 10.0
 RETRY_SECONDS: Final = 0.5
+FREE_SECONDS: Final = 2.0
+"""How long the lease of a process on another host is free before that counts as dead: its connection may just
+have been cut."""
 
 # 10 s without a ping, or without an answer to the server's probes, end the session and with it the lease.
 _SESSION: Final = """
@@ -61,7 +67,7 @@ class Instance:
 class Lease:
     """Says to the other executors that this one lives. Take it before DBOS starts, release it after.
 
-    `timeline` is that of the server which holds it.
+    `timeline` is that of the server which holds it; `reclaims` how often it was claimed again.
     """
 
     url: str = field(repr=False)  # it may hold a password
@@ -69,10 +75,14 @@ class Lease:
     number: int
     _connection: psycopg.AsyncConnection[Any]
     timeline: int = 0
+    reclaims: int = 0
 
     @classmethod
-    async def take(cls, url: str) -> Self:
-        """A new lease, for a new executor. `url` must reach the server directly, without a pooler."""
+    async def take(cls, url: str, kind: Kind = "server", slots: int | None = None) -> Self:
+        """A new lease, for a new executor. `url` must reach the server directly, without a pooler.
+
+        `kind` and `slots` are for those who list executors.
+        """
         connection = await connect(url)
         executor_id = f"{socket.gethostname()}-{uuid7()}"
         row = await (
@@ -83,14 +93,14 @@ class Lease:
         # Locked before the row is there: a row with a free lease would be buried.
         if not await try_lock(connection, lease.number):
             raise LeaseLost(f"the lease {lease.number} is held by somebody else")
-        await lease._register()
+        await lease._register(kind, slots)
         return lease
 
     async def keep(self) -> None:
         """Ping until cancelled. Raises LeaseLost when this executor must not run on."""
         while True:
-            await asyncio.sleep(PING_SECONDS)
             try:
+                await self._rest()
                 await self._ping()
             except psycopg.Error as error:
                 if not self._connection.closed:
@@ -107,6 +117,20 @@ class Lease:
     async def release(self) -> None:
         """Say that this executor has ended, so that others need not wait."""
         await self._connection.close()
+
+    async def _rest(self) -> None:
+        """Until the next ping is due, or the server says something: mostly that the session has ended.
+
+        Others see at once that the lease is free, so it is claimed again at once.
+        """
+        loop, spoken = asyncio.get_running_loop(), asyncio.Event()
+        descriptor = self._connection.fileno()
+        loop.add_reader(descriptor, spoken.set)
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(spoken.wait(), PING_SECONDS)
+        finally:
+            loop.remove_reader(descriptor)
 
     async def _ping(self) -> None:
         cursor = await self._connection.execute(
@@ -144,18 +168,19 @@ class Lease:
                 return False
             unless_locked.pop_all()
         self._connection = connection
+        self.reclaims += 1
         await self._renew()
         return True
 
-    async def _register(self) -> None:
+    async def _register(self, kind: Kind, slots: int | None) -> None:
         instance = await Instance.of(self._connection)
         self.timeline = instance.timeline
         process = psutil.Process()
         await self._connection.execute(
             """
             insert into eventstore.executors (number, executor_id, host_boot_id, pid, process_started_at,
-                                              server_started_at, timeline)
-            values (%s, %s, %s, %s, %s, %s, %s)
+                                              server_started_at, timeline, kind, host, slots)
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             """,
             [
                 self.number,
@@ -165,6 +190,9 @@ class Lease:
                 datetime.fromtimestamp(process.create_time(), UTC),
                 instance.started_at,
                 instance.timeline,
+                kind,
+                socket.gethostname(),
+                slots,
             ],
         )
 
@@ -216,11 +244,11 @@ def host_boot_id() -> str:
         return f"{socket.gethostname()}/{psutil.boot_time():.0f}"
 
 
-def is_gone(boot_id: str, pid: int, started_at: datetime) -> bool:
-    """Whether the process certainly has ended: it was on this host, and is not there any more."""
+def lives(boot_id: str, pid: int, started_at: datetime) -> bool | None:
+    """Whether the process is there, frozen perhaps; None when it is on another host."""
     if boot_id != host_boot_id():
-        return False
+        return None
     try:
-        return abs(psutil.Process(pid).create_time() - started_at.timestamp()) > 1
+        return abs(psutil.Process(pid).create_time() - started_at.timestamp()) <= 1
     except psutil.NoSuchProcess:
-        return True
+        return False

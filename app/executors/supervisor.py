@@ -1,8 +1,9 @@
 """The supervisor: resumes the runs of executors that are dead, and our own runs that nobody runs.
 
-A free lease means that its executor is dead, unless the server itself was restarted: then every lease is
-free for a moment, and each executor gets ten seconds to claim it again. Before a run is resumed it is
-counted: a saga that is resumed again without a new step outcome is resumed alone, and in the end made stuck.
+An executor is dead when its process is gone, or its lease stays free: a connection that was only cut is made
+again at once. When the server itself was restarted, or could not be reached from here, every lease is free
+for a moment, and each executor gets ten seconds to claim it again. Before a run is resumed it is counted: a
+saga that is resumed again without a new step outcome is resumed alone, and in the end made stuck.
 """
 
 import asyncio
@@ -15,7 +16,16 @@ import psycopg
 import structlog
 from psycopg.rows import class_row
 
-from app.executors.lease import LEASE_CLASS, RECLAIM_SECONDS, Instance, Lease, connect, is_gone, try_lock
+from app.executors.lease import (
+    FREE_SECONDS,
+    LEASE_CLASS,
+    RECLAIM_SECONDS,
+    Instance,
+    Lease,
+    connect,
+    lives,
+    try_lock,
+)
 from eventstore import StoreUnavailable
 from eventstore.connections import Pool
 from eventstore.tasks import end
@@ -32,7 +42,10 @@ ATTEMPTS_MAX: Final = 5
 SUSPECT_PATIENCE_SECONDS: Final = 5.0
 SUSPECT_POLL_SECONDS: Final = 0.03
 
-_COLUMNS: Final = "number, executor_id, host_boot_id, pid, process_started_at, server_started_at, timeline"
+_COLUMNS: Final = """
+    number, executor_id, host_boot_id, pid, process_started_at, server_started_at, timeline,
+    extract(epoch from clock_timestamp() - pinged_at)::float8 as silent_seconds
+"""
 _FREE: Final = f"""
     select {_COLUMNS} from eventstore.executors as e
      where buried_at is null and number <> %(own)s
@@ -67,6 +80,11 @@ class FreeLease:
     process_started_at: datetime
     server_started_at: datetime
     timeline: int
+    silent_seconds: float
+
+    @property
+    def instance(self) -> Instance:
+        return Instance(self.server_started_at, self.timeline)
 
 
 @dataclass
@@ -78,35 +96,59 @@ class Supervisor:
     runs: DbosRuns
     engine: SagaEngine
     _instance: Instance | None = None
-    _instance_seen_at: float = 0.0
+    _apart_until: float = float("-inf")
+    _reclaims: int = 0
+    _free_since: dict[int, float] = field(default_factory=dict)
     _orphans: dict[str, float] = field(default_factory=dict)
     _burying: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     _one_suspect: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def take_over(self) -> None:
         """Resume the runs of every executor that is dead."""
+        now = asyncio.get_running_loop().time()
+        try:
+            instance, free = await self._look()
+        except Exception:
+            self._apart_until = float("inf")
+            self._free_since.clear()
+            raise
+        if self._instance is None:
+            self._apart_until = now
+        elif (
+            instance != self._instance
+            or self._apart_until == float("inf")
+            or self.lease.reclaims != self._reclaims
+        ):
+            self._apart_until = now + RECLAIM_SECONDS
+        self._instance, self._reclaims = instance, self.lease.reclaims
+        self._free_since = {other.number: self._free_since.get(other.number, now) for other in free}
+        for other in free:
+            if self._is_dead(other, instance, now):
+                self._bury_soon(other)
+
+    async def _look(self) -> tuple[Instance, list[FreeLease]]:
         async with self.pool.connection() as connection:
             instance = await Instance.of(connection)
             cursor = connection.cursor(row_factory=class_row(FreeLease))
             await cursor.execute(_FREE, {"own": self.lease.number, "class": LEASE_CLASS})
-            free = await cursor.fetchall()
-        now = asyncio.get_running_loop().time()
-        if instance != self._instance:
-            self._instance, self._instance_seen_at = instance, now
-        for other in free:
-            if self._is_dead(other, instance, now):
-                self._bury_soon(other)
+            return instance, await cursor.fetchall()
 
     async def close(self) -> None:
         """Leave what is not buried yet to the supervisors of other executors."""
         await asyncio.gather(*map(end, self._burying.values()))
 
     def _is_dead(self, other: FreeLease, instance: Instance, now: float) -> bool:
-        if Instance(other.server_started_at, other.timeline) == instance:
+        alive = lives(other.host_boot_id, other.pid, other.process_started_at)
+        if alive is False:
             return True
-        if is_gone(other.host_boot_id, other.pid, other.process_started_at):
+        free_for = now - self._free_since[other.number]
+        if other.instance != instance:  # it took its lease before the restart
+            return free_for > RECLAIM_SECONDS
+        if now < self._apart_until or not self.lease.held:  # what cut us off may have cut it off
+            return False
+        if other.silent_seconds > RECLAIM_SECONDS:  # its session was ended because it did not answer
             return True
-        return now - self._instance_seen_at > RECLAIM_SECONDS
+        return alive is None and free_for > FREE_SECONDS
 
     def _bury_soon(self, dead: FreeLease) -> None:
         """In a task of its own: the suspects of one executor must not keep another's runs waiting."""

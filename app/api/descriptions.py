@@ -1,0 +1,91 @@
+"""What fields of the OpenAPI document mean whose models say nothing of it: by name, or by model and name."""
+
+from typing import Any, Final
+
+FIELDS: Final = {
+    "attempts": "How often it was tried so far.",
+    "attributes": "What the saga is found by: names and values.",
+    "causation_id": "The event or request that caused it.",
+    "correlation_id": "What belongs together has the same one.",
+    "customer_id": "The customer, and the customer's account.",
+    "data": "What it says; its shape is that of its type.",
+    "ended_at": "When it ended; null while it goes on.",
+    "event_id": "The id of the event, ordered by time.",
+    "journal_version": "The version of its journal: send it as `If-Match` to act only on what you saw.",
+    "lines": "What was ordered, or comes back: a SKU and how many of it.",
+    "metadata": "Who and why: correlation, causation, command, actor.",
+    "order_id": "The order that it is for.",
+    "parent": "The saga that started this one, null if none did.",
+    "recorded_at": "When, by the database's clock.",
+    "requested_at": "When it was asked for.",
+    "retry_at": "When the next attempt is due, null if none is.",
+    "saga_id": "The id of the saga.",
+    "ship_to": "Where the parcel goes.",
+    "sku": "The article.",
+    "step": "The number of the step, such as `3`, or `2.1` in a branch.",
+    "stream": "The stream: category, hyphen, key.",
+    "updated_at": "When it last changed.",
+    "BulkFilter.attributes": "Only sagas with all of these.",
+    "BulkFilter.correlation_id": "Only sagas with this one.",
+    "BulkFilter.ids": "Only sagas of these ids.",
+    "BulkFilter.name": "Only sagas of this kind.",
+    "BulkFilter.parent": "Only sagas that this one has started.",
+    "BulkFilter.status": "Only sagas of this status.",
+    "BulkOutcome.code": "Of what was refused: the code of the problem.",
+    "BulkOutcome.outcome": "What became of it, or in a dry run would.",
+    "CompensationView.error": "Why the last attempt failed, null if it did not.",
+    "CompensationView.name": "The command or call that undoes the step.",
+    "CompensationView.status": "`pending` until the saga is undone; then how far that has come.",
+    "EventView.data": "What happened; its shape is that of type and schema version.",
+    "LeftView.name": "What the step was.",
+    "ListedExecutor.state": "`alive`, `silent` (it does not ping) or `buried` (its runs were taken over).",
+    "PreviewView.blocked_by": "What stands against it, unless it is forced.",
+    "PreviewView.commands": "What would run, in this order.",
+    "PreviewView.possible": "Whether it would come to its end as things are.",
+    "PreviewView.without_compensation": "Steps that nothing undoes: they would stay.",
+    "RequestView.actor": "Who asked.",
+    "RequestView.force": "Whether it passes over what blocks it.",
+    "RequestView.reason": "Why.",
+    "RequestView.to_step": "Only steps after this one are undone; null: all.",
+    "SagaView.error": "Why it is undone, or is stuck; null if neither.",
+    "SagaView.input": "What it was started with.",
+    "SagaView.left": "Steps whose effect stayed.",
+    "SagaView.links": "Where to look further, and what can be asked.",
+    "SagaView.name": "What kind of saga.",
+    "SagaView.position": "That of its last event: a read model that has come so far knows all of it.",
+    "SagaView.requested": "Who last asked for it to be undone, null if nobody did.",
+    "SagaView.result": "What its function returned, null before that.",
+    "SagaView.resumes_at": "When it goes on by itself, null if it does not wait for a time.",
+    "SagaView.signals": "Names of signals that came and that no step has taken yet.",
+    "SagaView.status": "How it stands.",
+    "SagaView.steps": "What it has done so far, in the order of the program.",
+    "SagaView.stuck": "Why a person must look, null if nobody need.",
+    "SagaView.version": "The version of the definition that it was started under.",
+    "SagaView.waits_for": "What it waits for, null if for nothing.",
+    "StepView.compensation": "What undoes it, null if nothing does.",
+    "StepView.error": "Why it was refused, or why its last attempt failed.",
+    "StepView.kind": "`execute`: a command to an aggregate; `call`: another system; a wait; a child.",
+    "StepView.name": "The command, call, signal or saga.",
+    "StepView.result": "What it gave to the function, if it is no command.",
+    "StepView.saga_id": "Of a child: its id.",
+    "StepView.started_at": "When it was announced, or done.",
+    "StepView.status": "How it stands.",
+    "StepView.versions": "The versions of the stream that its events have.",
+    "StuckView.error": "The last error, in words.",
+    "StuckView.reason": "What kind of trouble: it decides what may be asked.",
+    "StuckView.traceback": "Where in the code, if it was a bug.",
+    "WaitView.children": "Child sagas whose end goes on with it.",
+    "WaitView.signals": "Signals that go on with it.",
+    "WaitView.until": "When it goes on without.",
+}
+SAME_AS: Final = {"StartedSaga": "SagaView", "SagaRow": "SagaView"}
+"""Models with the fields of another one."""
+
+
+def describe(schemas: dict[str, Any]) -> None:
+    """Add them to the schemas, where a field has no description of its own."""
+    for model, schema in schemas.items():
+        for field, rule in schema.get("properties", {}).items():
+            said = FIELDS.get(f"{SAME_AS.get(model, model)}.{field}") or FIELDS.get(field)
+            if said and "description" not in rule:
+                rule["description"] = said

@@ -1,0 +1,1 @@
+"""`saga bench`: how fast sagas run on this machine and this database."""

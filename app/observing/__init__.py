@@ -1,0 +1,1 @@
+"""What operators watch: figures of this process, and of all processes together."""
