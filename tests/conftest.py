@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -65,6 +66,14 @@ class PrivateServer:
 
     def stop(self) -> None:
         Cluster(self.data_dir).stop()
+
+    def stop_at_once(self) -> None:
+        """As `pg_ctl stop -m immediate`: no goodbye, and a recovery at the start."""
+        [postmaster] = postmasters(self.data_dir)
+        processes = [postmaster, *postmaster.children()]
+        postmaster.send_signal(signal.SIGQUIT)
+        _, alive = psutil.wait_procs(processes, 2 * STOP_SECONDS_MAX)
+        assert not alive
 
     def start(self) -> None:
         Cluster(self.data_dir).start(TEST_SETTINGS)

@@ -54,17 +54,18 @@ def serving(database_url: str, owner_url: str, **settings: str) -> AbstractConte
 
 
 @contextmanager
-def serving_as(**settings: str) -> Iterator[ServerProcess]:
-    """A server that is ready. It must end in an orderly way, unless the test has ended it."""
+def serving_as(code: Path = ROOT, **settings: str) -> Iterator[ServerProcess]:
+    """A server of the `code` in a folder that is ready. It must end in an orderly way, unless the test has
+    ended it."""
     port = free_port()
     env = environment(SAGA_PORT=str(port), **settings)
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
         with log.open("wb") as output:
-            process = subprocess.Popen(command("serve"), cwd=ROOT, env=env, stdout=output, stderr=output)
+            process = subprocess.Popen(command("serve"), cwd=code, env=env, stdout=output, stderr=output)
         server = ServerProcess(f"http://127.0.0.1:{port}", process, log)
         try:
-            _await_ready(server)
+            await_ready(server)
             yield server
             if process.poll() is None:
                 assert server.stop() == 0, log.read_text()
@@ -84,7 +85,9 @@ def free_port() -> int:
     return port
 
 
-def _await_ready(server: ServerProcess) -> None:
+def await_ready(server: ServerProcess) -> None:
+    """Wait until it answers requests. Fails with its log when it has ended."""
+
     def ready() -> bool:
         assert server.process.poll() is None, server.log.read_text()
         try:

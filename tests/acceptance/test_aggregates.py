@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from app.api.command_names import named_commands
+from domain.aggregates import CATALOG
 from tests.acceptance.server import Json, account_with, balance, money, unique
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
@@ -239,7 +241,7 @@ def test_every_command_of_the_catalog_can_be_sent(http: httpx.Client) -> None:
 
     answers = [http.post(path.replace("{", "").replace("}", ""), json={"never": 1}) for path in paths]
 
-    assert len(paths) == 25
+    assert len(paths) == len(named_commands(CATALOG)) >= 25
     assert {answer.status_code for answer in answers} == {422}
 
 

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 JSON = {"Content-Type": "application/json"}
 LINE = {"sku": "11", "quantity": 1, "unit_price": money(1400)}
 HEAD = (
-    b"POST /sagas/fulfil-order HTTP/1.1\r\nHost: test\r\n"
+    b"POST /sagas/fulfil-order HTTP/1.1\r\nHost: localhost\r\n"
     b"Content-Type: application/json\r\nContent-Length: %d\r\n"
 )
 ORDER = {

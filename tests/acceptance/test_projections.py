@@ -85,6 +85,7 @@ def test_a_read_model_is_rebuilt_compared_promoted_and_returned_to(
     assert promoted["previous"]["version"] == 1
     assert listed(http) == before
     transfers(http, 1)
+    until(lambda: sagas(http)["live"]["lag"]["events"] == 0)
     assert len(listed(http)["sagas"]) == len(before["sagas"]) + 1
 
     returned = json.loads(saga(server, "return", "sagas", *WHY, "--json"))

@@ -1,6 +1,6 @@
 """How the store does at ten thousand, a million and ten million events.
 
-python -m tests.bench.growth [--events 10000 1000000] [--directory DIR]
+python -m tests.bench.growth [--events 10000 1000000] [--directory DIR] [--json FILE]
 
 Loads copies of one real order, its saga's journal and all that it touched, into a Postgres of its own with
 the settings of the embedded one (fsync on), below DIR, gone afterwards. Ids are ordered by time.
@@ -120,8 +120,10 @@ def server(directory: Path | None) -> Iterator[EmbeddedPostgres]:
         shutil.rmtree(data_dir, ignore_errors=True)
 
 
-async def run(urls: DatabaseUrls, sizes: list[int]) -> None:
+async def run(urls: DatabaseUrls, sizes: list[int]) -> list[dict[str, Any]]:
+    """The numbers of each size."""
     events = await order_events()
+    numbers = []
 
     with psycopg.connect(urls.owner, autocommit=True) as owner:
         per_saga = fill_template(owner, events)
@@ -134,17 +136,22 @@ async def run(urls: DatabaseUrls, sizes: list[int]) -> None:
             done = sagas + figures.appended // per_saga + 1
 
             print(figures.text(), flush=True)
+            numbers.append({"events": figures.events, **figures.numbers})
+    return numbers
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, nargs="+", default=SIZES)
     parser.add_argument("--directory", type=Path, default=Path("/tmp"))
+    parser.add_argument("--json", type=Path, help="also write the numbers there: growth_plot draws them")
     asked = parser.parse_args()
     with server(asked.directory) as running:
         urls = prepare_embedded(running)
         asyncio.run(migrate(urls))
-        asyncio.run(run(urls, sorted(asked.events)))
+        numbers = asyncio.run(run(urls, sorted(asked.events)))
+    if asked.json:
+        asked.json.write_text(json.dumps(numbers, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -13,16 +13,20 @@ from uuid_utils.compat import uuid7
 
 from app.database import DatabaseUrls
 from app.readmodels.sagas import SAGAS, SORT, SagaFilter, SagaList, SagaProjection
+from domain.account import Deposit, OpenAccount
 from domain.aggregates import CATALOG
-from eventstore import Batch, NewEvent
+from domain.money import Money
+from eventstore import Appended, Batch, NewEvent
 from eventstore.connections import store_pool
 from eventstore.postgres import _ALL, _STREAM_FORWARDS, PostgresEventStore
 from eventstore.projections import ProjectionRunner
 from tests.integration.eventstore.stores import open_store
 from workflows.saga.codec import EventCodec
+from workflows.saga.commands import CommandHandler, Decision
 
 READS = 200
 APPENDS = 400
+ACCOUNTS = 64
 WRITERS = 8
 LOAD_SECONDS = 8.0
 CATCH_UP_SECONDS = 15.0
@@ -65,6 +69,8 @@ class Figures:
     events: int
     appended: int = 0
     rows: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+    """What is drawn: medians in milliseconds, rates a second, pages, bytes an event."""
 
     def text(self) -> str:
         lines = [f"== {self.events:,} events", *(f"{name:34} {value}" for name, value in self.rows.items())]
@@ -78,21 +84,29 @@ async def measure(
     figures = Figures(events)
     rows = figures.rows
     rows["loaded, events/s"] = f"{loaded:,.0f}"
+    figures.numbers["loaded"] = loaded
     rows["statistics before ANALYZE"] = str(owner.execute(_VACUUM).fetchall()[0])
     began = time.monotonic()
     owner.execute("vacuum (analyze) eventstore.events")
     rows["VACUUM ANALYZE by hand, s"] = f"{time.monotonic() - began:.1f}"
     async with open_store(urls.app) as store:
-        await _reads(rows, store, owner)
-        await _projection(rows, urls, store, owner, sagas)
+        await _reads(figures, store, owner)
+        await _projection(figures, urls, store, owner, sagas)
         for name, size in owner.execute(_SIZES).fetchall():
             rows[f"size of {name}"] = f"{size / 2**20:,.0f} MB, {size / events:.0f} bytes an event"
-        _plans(rows, owner, events)
-        figures.appended = await _appends(rows, store, owner)
+            figures.numbers[f"size of {name}"] = size
+        _plans(figures, owner, events)
+        figures.appended = await _appends(figures, store, owner)
+        figures.appended += await _steps(figures, store)
+    # What was appended to measure counts as followed: the next size begins with copies of orders.
+    owner.execute(
+        "update eventstore.checkpoints set position = (select max(position) from eventstore.events)"
+        " where subscription = 'sagas'"
+    )
     return figures
 
 
-async def _timed(rows: dict[str, str], name: str, times: int, work: Callable[[], Awaitable[Any]]) -> None:
+async def _timed(figures: Figures, name: str, times: int, work: Callable[[], Awaitable[Any]]) -> None:
     for _ in range(5):
         await work()
     taken = []
@@ -101,10 +115,11 @@ async def _timed(rows: dict[str, str], name: str, times: int, work: Callable[[],
         await work()
         taken.append((time.perf_counter() - began) * 1000)
     taken.sort()
-    rows[f"{name}, ms"] = f"{statistics.median(taken):.2f} (99 %: {taken[int(len(taken) * 0.99)]:.2f})"
+    median = figures.numbers[name] = statistics.median(taken)
+    figures.rows[f"{name}, ms"] = f"{median:.2f} (99 %: {taken[int(len(taken) * 0.99)]:.2f})"
 
 
-async def _reads(rows: dict[str, str], store: PostgresEventStore, owner: psycopg.Connection[Any]) -> None:
+async def _reads(figures: Figures, store: PostgresEventStore, owner: psycopg.Connection[Any]) -> None:
     ((last,),) = owner.execute("select max(position) from eventstore.events").fetchall()
     journals = [
         row[0]
@@ -124,13 +139,13 @@ async def _reads(rows: dict[str, str], store: PostgresEventStore, owner: psycopg
     async def long_stream() -> int:
         return len([event async for event in store.read_stream("account-ana-7", limit=500)])
 
-    await _timed(rows, "read a journal", READS, journal)
-    await _timed(rows, "page of a long stream, 500", READS // 4, long_stream)
-    await _timed(rows, "page of all events, 1,000", READS // 4, page)
+    await _timed(figures, "read a journal", READS, journal)
+    await _timed(figures, "page of a long stream, 500", READS // 4, long_stream)
+    await _timed(figures, "page of all events, 1,000", READS // 4, page)
 
 
 async def _projection(
-    rows: dict[str, str],
+    figures: Figures,
     urls: DatabaseUrls,
     store: PostgresEventStore,
     owner: psycopg.Connection[Any],
@@ -150,23 +165,24 @@ async def _projection(
         seconds = time.monotonic() - began
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
-        rows["projection catches up, events/s"] = f"{(reached - before) / seconds:,.0f}"
+        rate = figures.numbers["projection catches up"] = (reached - before) / seconds
+        figures.rows["projection catches up, events/s"] = f"{rate:,.0f}"
         ((last,),) = owner.execute("select max(position) from eventstore.events").fetchall()
         owner.execute(_MORE_SAGAS, {"step": last // sagas, "first": 1, "last": sagas})
         owner.execute("analyze readmodels.sagas")
         # The rest of the log counts as followed: the next size begins here.
         owner.execute("update eventstore.checkpoints set position = %s where subscription = 'sagas'", [last])
         listing = SagaList(pool)
-        await _timed(rows, "page of the list, 50", READS, listing_page(listing, SagaFilter()))
+        await _timed(figures, "page of the list, 50", READS, listing_page(listing, SagaFilter()))
         done = SagaFilter(status="completed")
-        await _timed(rows, "page of the list by status", READS, listing_page(listing, done))
+        await _timed(figures, "page of the list by status", READS, listing_page(listing, done))
 
 
 def listing_page(listing: SagaList, wanted: SagaFilter) -> Callable[[], Awaitable[Any]]:
     return lambda: listing.page(wanted)
 
 
-def _plans(rows: dict[str, str], owner: psycopg.Connection[Any], events: int) -> None:
+def _plans(figures: Figures, owner: psycopg.Connection[Any], events: int) -> None:
     """Every hot read descends an index; how many pages of 8 kB it touches, which no other work on the machine
     changes. Raises AssertionError."""
     for name, (query, given) in _HOT.items():
@@ -177,7 +193,8 @@ def _plans(rows: dict[str, str], owner: psycopg.Connection[Any], events: int) ->
         scans = sorted(set(_scans(plan)))
         assert "Seq Scan" not in " ".join(scans), f"{name}: {scans}"
         pages = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
-        rows[f"{name}, 100 rows"] = f"{', '.join(scans)}; {pages} pages"
+        figures.rows[f"{name}, 100 rows"] = f"{', '.join(scans)}; {pages} pages"
+        figures.numbers[f"pages of {name}"] = pages
 
 
 def _scans(plan: dict[str, Any]) -> list[str]:
@@ -185,7 +202,7 @@ def _scans(plan: dict[str, Any]) -> list[str]:
     return own + [scan for inner in plan.get("Plans", []) for scan in _scans(inner)]
 
 
-async def _appends(rows: dict[str, str], store: PostgresEventStore, owner: psycopg.Connection[Any]) -> int:
+async def _appends(figures: Figures, store: PostgresEventStore, owner: psycopg.Connection[Any]) -> int:
     done = 0
     start = owner.execute(_WRITTEN).fetchall()[0]
 
@@ -194,7 +211,7 @@ async def _appends(rows: dict[str, str], store: PostgresEventStore, owner: psyco
         await store.append([Batch(f"probe-{uuid7()}", 0, [NewEvent("Happened", PAYLOAD, METADATA)])])
         done += 1
 
-    await _timed(rows, "append of one event", APPENDS, one)
+    await _timed(figures, "append of one event", APPENDS, one)
     ending = time.monotonic() + LOAD_SECONDS
     before, began = done, time.monotonic()
 
@@ -205,6 +222,40 @@ async def _appends(rows: dict[str, str], store: PostgresEventStore, owner: psyco
     await asyncio.gather(*(write() for _ in range(WRITERS)))
     end = owner.execute(_WRITTEN).fetchall()[0]
     pages = (end[1] - start[1]) / done
-    rows["WAL of an append"] = f"{(end[0] - start[0]) / done:,.0f} bytes, with {pages:.2f} full pages"
-    rows[f"appends, {WRITERS} writers, events/s"] = f"{(done - before) / (time.monotonic() - began):,.0f}"
+    wal = figures.numbers["WAL of an append"] = float(end[0] - start[0]) / done
+    figures.rows["WAL of an append"] = f"{wal:,.0f} bytes, with {pages:.2f} full pages"
+    rate = figures.numbers[f"appends of {WRITERS} writers"] = (done - before) / (time.monotonic() - began)
+    figures.rows[f"appends, {WRITERS} writers, events/s"] = f"{rate:,.0f}"
     return done
+
+
+async def _steps(figures: Figures, store: PostgresEventStore) -> int:
+    """What a step of `execute` costs: a command decided, its event and a journal entry in one append."""
+    handler = CommandHandler(store, EventCodec(CATALOG))
+    money = Money(amount=1, currency="USD")
+    appended = 0
+    accounts = [f"probe-{uuid7()}" for _ in range(ACCOUNTS)]
+
+    async def commit_alone(decision: Decision) -> Appended:
+        return await store.append([decision.batch(METADATA)])
+
+    for account in accounts:
+        await handler.handle(OpenAccount(account_id=account, currency="USD"), commit_alone)
+
+    async def step() -> None:
+        nonlocal appended
+        entry = Batch(f"entries-{uuid7()}", 0, [NewEvent("StepHappened", PAYLOAD, METADATA)])
+
+        async def commit(decision: Decision) -> Appended:
+            return await store.append([decision.batch(METADATA), entry])
+
+        await handler.handle(Deposit(account_id=random.choice(accounts), money=money), commit)
+        appended += 2
+
+    await _timed(figures, "step", APPENDS, step)
+
+    async def cold() -> None:
+        await CommandHandler(store, handler.codec).load("account", random.choice(accounts))
+
+    await _timed(figures, "load an aggregate", READS, cold)
+    return appended + ACCOUNTS

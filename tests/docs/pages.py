@@ -84,7 +84,8 @@ def _names(node: ast.stmt) -> list[str]:
             return []
 
 
-PAGES = [Page(path) for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]]
+_ROOT_PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES = [Page(path) for path in [*_ROOT_PAGES, *sorted((ROOT / "docs").rglob("*.md"))]]
 NAMES = [page.name for page in PAGES]
 
 

@@ -10,6 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from app.cli.main import app
 from tests.docs.pages import NAMES, PAGES, Page, page
+from tests.docs.typed import typed
 
 SAGA = cast("TyperGroup", typer.main.get_command(app))
 PLACEHOLDER = re.compile(r"\[|…|\bCOMMAND\b")
@@ -19,11 +20,8 @@ OF_THE_LOG = {"saga had no run"}
 
 
 def calls_of(page: Page) -> list[str]:
-    """Calls of `saga`, in shell blocks and in the text. `saga show` alone in the text is a name."""
-    shell = [line for block in page.blocks if block.language == "sh" for line in block.text.splitlines()]
-    lines = [
-        line.partition("  #")[0].strip().removeprefix(".venv/bin/") for line in (*shell, *page.inline_code)
-    ]
+    """Calls of `saga` in the text. `saga show` alone is a name."""
+    lines = [line.removeprefix(".venv/bin/") for line in page.inline_code]
     return [line for line in lines if line.startswith("saga ") and line not in OF_THE_LOG]
 
 
@@ -45,7 +43,15 @@ def test_commands_can_be_called_so(page: Page) -> None:
         command, name, arguments = called(line)
         if PLACEHOLDER.search(line):
             assert options_in(line) <= options_of(command), line
-        elif arguments or line not in page.inline_code:
+        elif arguments:
+            command.make_context(name, arguments)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_commands_of_shell_blocks_can_be_typed_so(page: Page) -> None:
+    for each in typed(page):
+        if each.program == "saga":
+            command, name, arguments = called(shlex.join(("saga", *each.words[1:])))
             command.make_context(name, arguments)
 
 

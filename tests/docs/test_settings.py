@@ -8,7 +8,7 @@ import pytest
 from app.settings import Settings
 from tests.docs.pages import NAMES, PAGES, Page, page
 
-OF_CLIENTS = {"SAGA_URL"}
+OF_CLIENTS = {"SAGA_URL", "SAGA_TOKEN"}
 """Read by the commands that ask a server, not by the server."""
 
 _ROW = re.compile(r"^\| `(SAGA_\w+)` \| (.+?) \| .+ \|$", re.M)

@@ -1,17 +1,15 @@
 """docs/time-travel.md: its commands, on a new server."""
 
-import os
-import shlex
-import subprocess
 import time
 from datetime import datetime
 
 import httpx
 import pytest
 
-from tests.acceptance.server import ServerProcess, command, serving, until
+from tests.acceptance.server import serving, until
 from tests.conftest import Database
-from tests.docs.pages import ROOT, page
+from tests.docs.pages import page
+from tests.docs.shell import typed_into_a_shell
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -20,31 +18,15 @@ PREPARE, AGGREGATE, HISTORY, SAGA = [
 ]
 
 
-def run(commands: str, server: ServerProcess) -> str:
-    """What a reader types, with the address of this server."""
-    script = commands.replace("localhost:8000", server.url.removeprefix("http://"))
-    done = subprocess.run(
-        ["bash", "-euc", script.replace(".venv/bin/saga", shlex.join(command()))],
-        cwd=ROOT,
-        env={**os.environ, "SAGA_URL": server.url},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_the_commands_of_the_page_do_what_it_says(database: Database) -> None:
     with serving(database.url, database.owner_url) as server:
-        run(PREPARE, server)
+        typed_into_a_shell(PREPARE, server.url)
         recorded = httpx.get(f"{server.url}/aggregates/stock/11").json()["recorded_at"]
         # The page asks for a time in whole seconds, and means one after the last of these events.
         until(lambda: time.time() // 1 > datetime.fromisoformat(recorded).timestamp())
-        aggregate = run(AGGREGATE, server)
-        history = run(HISTORY, server)
-        saga = run(SAGA, server)
+        aggregate = typed_into_a_shell(AGGREGATE, server.url)
+        history = typed_into_a_shell(HISTORY, server.url)
+        saga = typed_into_a_shell(SAGA, server.url)
         at = httpx.get(f"{server.url}/sagas/t1/at?position=9").raise_for_status().json()
 
     versions = [line.split()[2] for line in aggregate.splitlines() if line.startswith("stock-11")]

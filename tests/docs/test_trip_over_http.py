@@ -1,15 +1,12 @@
 """docs/your-first-saga.md: its commands, on a real server that is killed in the middle."""
 
-import os
-import shlex
-import subprocess
-
 import httpx
 import pytest
 
-from tests.acceptance.server import command, until
+from tests.acceptance.server import until
 from tests.conftest import Database
-from tests.docs.pages import ROOT, page
+from tests.docs.pages import page
+from tests.docs.shell import typed_into_a_shell
 from tests.docs.trip.book_trip import BOOK_TRIP
 from tests.recovery.launcher import Server, serving
 from workflows.sagas import SAGAS
@@ -29,21 +26,7 @@ def serve_book_trip() -> None:
 
 
 def run(commands: str, server: Server) -> str:
-    """What a reader types, with the address of this server."""
-    script = DEFINITIONS + commands
-    script = script.replace("localhost:8000", server.url.removeprefix("http://"))
-    script = script.replace(".venv/bin/saga", shlex.join(command()))
-    done = subprocess.run(
-        ["bash", "-euc", script],
-        cwd=ROOT,
-        env={**os.environ, "SAGA_URL": server.url},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return typed_into_a_shell(DEFINITIONS + commands, server.url)
 
 
 def status(server: Server) -> str:

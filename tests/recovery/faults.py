@@ -20,10 +20,12 @@ from app.executors import Reconciler, lease, reconciler, retention, supervisor
 from app.readmodels.sagas import SagaProjection
 from eventstore import Appended, Batch
 from eventstore.postgres import PostgresEventStore
+from eventstore.side_runners import SideRunners
 from tests.recovery.sagas import MORE_CALLS, MORE_SAGAS, ticking
 from workflows.carrier import Carrier
 from workflows.saga import Limits, Retry, Saga, SagaEngine, Started
 from workflows.saga.context import Step
+from workflows.saga.dbos_runs import DbosRuns
 from workflows.saga.journal import journal_stream
 from workflows.saga.runner import Runner
 from workflows.sagas import SAGAS
@@ -142,6 +144,27 @@ class DieWhenAnEventHasStarted:
             return started
 
         SagaEngine.start = dying  # type: ignore[method-assign, assignment]
+
+
+@dataclass(frozen=True)
+class NeverReady:
+    """Starts for ever: it has its lease, and DBOS does not come up."""
+
+    def __call__(self) -> None:
+        async def launch(_runs: DbosRuns) -> None:
+            await asyncio.Event().wait()
+
+        DbosRuns.launch = launch  # type: ignore[method-assign]
+
+
+class EndCutShort:
+    """What is closed last is cancelled, as by a second signal."""
+
+    def __call__(self) -> None:
+        async def close(_runners: SideRunners) -> None:
+            raise asyncio.CancelledError
+
+        SideRunners.close = close  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True)

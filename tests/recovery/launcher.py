@@ -1,8 +1,8 @@
 """Real servers that a test may prepare, freeze and kill.
 
-Each is `saga serve` in a process of its own, forked from one that has imported everything: that saves half of
-the start. What a test wants to go wrong is installed in the process before the command runs (faults.py):
-production code has no hook for it.
+Each is `saga serve`, or `saga worker`, in a process of its own, forked from one that has imported everything:
+that saves half of the start. What a test wants to go wrong is installed in the process before the
+command runs (faults.py): production code has no hook for it.
 """
 
 import multiprocessing
@@ -85,7 +85,19 @@ def serving(database: Database, *faults: Fault, **settings: str) -> Iterator[Ser
 
 
 @contextmanager
-def starting(database: Database, *faults: Fault, **settings: str) -> Iterator[Server]:
+def working(database: Database, *faults: Fault, **settings: str) -> Iterator[Server]:
+    """A worker that is ready; its address is that of its health."""
+    port = free_port()
+    with starting(database, *faults, arguments=("worker", "--health-port", str(port)), **settings) as started:
+        worker = Server(f"http://127.0.0.1:{port}", started.process, started.log)
+        until(lambda: worker.ready, START_SECONDS_MAX)
+        yield worker
+
+
+@contextmanager
+def starting(
+    database: Database, *faults: Fault, arguments: tuple[str, ...] = ("serve",), **settings: str
+) -> Iterator[Server]:
     """A server that has just been started, and may not even come to be ready."""
     port = free_port()
     env = environment(
@@ -93,7 +105,7 @@ def starting(database: Database, *faults: Fault, **settings: str) -> Iterator[Se
     )
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
-        process = _forking.Process(target=_serve, args=(env | settings, log, faults))
+        process = _forking.Process(target=_serve, args=(env | settings, log, faults, arguments))
         process.start()
         server = Server(f"http://127.0.0.1:{port}", process, log)
         try:
@@ -105,7 +117,7 @@ def starting(database: Database, *faults: Fault, **settings: str) -> Iterator[Se
             process.close()
 
 
-def _serve(env: dict[str, str], log: Path, faults: tuple[Fault, ...]) -> None:
+def _serve(env: dict[str, str], log: Path, faults: tuple[Fault, ...], arguments: tuple[str, ...]) -> None:
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -113,4 +125,4 @@ def _serve(env: dict[str, str], log: Path, faults: tuple[Fault, ...]) -> None:
     os.environ.update(env)
     for install in faults:
         install()
-    app(["serve"])
+    app(list(arguments))

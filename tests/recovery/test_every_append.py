@@ -129,7 +129,10 @@ def _is_trace_of_an_execution(event: dict[str, Any]) -> bool:
 
 
 def _without_versions(data: Any) -> Any:
-    """Other orders wrote to the same streams: how many events a step wrote counts, not their versions."""
+    """Other orders wrote to the same streams: how many events a step wrote counts, not their versions. Nor
+    does it count with which run a saga begins: one killed before its journal leaves the first behind."""
+    if "saga_version" in data:
+        del data["run"]
     if "first_version" in data:
         data["events"] = data.pop("last_version") - data.pop("first_version") + 1
     return data

@@ -157,8 +157,9 @@ def all_series(postgres_server: EmbeddedPostgres, template_database: str) -> Ite
 def test_the_streams_are_those_of_an_undisturbed_run(all_series: AllSeries, ending: Ending) -> None:
     killed = sorted(number for series in all_series[ending] for number in series.killed)
 
-    assert killed == list(range(1, len(killed) + 1))
-    assert len(killed) >= APPENDS_MIN[ending]
+    # How many there are beyond those depends on how often something was tried.
+    least = APPENDS_MIN[ending]
+    assert killed[:least] == list(range(1, least + 1))
     for series in all_series[ending]:
         undisturbed = series.history(UNDISTURBED)
         for number in series.killed:

@@ -18,6 +18,7 @@ from tests.conftest import Database, temporary_server
 from tests.recovery.faults import EagerScans, ShortCalls
 from tests.recovery.launcher import serving
 from tests.recovery.scripted import (
+    NAME,
     NO_ACCOUNT,
     PIVOT,
     ask,
@@ -30,7 +31,7 @@ from tests.recovery.scripted import (
     serve_scripted,
     wait,
 )
-from tests.recovery.shop import Look, behave, saga
+from tests.recovery.shop import Look, behave, open_account, saga
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -155,7 +156,10 @@ def test_a_restore_without_the_rows_of_dbos_gives_open_sagas_new_runs(
         serving(database, *FAULTS, SAGA_POLLING_INTERVAL_SECONDS=NEVER) as server,
         httpx.Client(base_url=server.url) as http,
     ):
-        run_script(http, "queued", deposit("ana"))
+        open_account(http, "ana")
+        script = {"id": "queued", "input": {"lines": [deposit("ana")], "attributes": {}}}
+        # One that is started alone would begin at once.
+        http.post(f"/sagas/{NAME}/batch", json={"sagas": [script]}).raise_for_status()
         assert Look(database).runs("ENQUEUED") == ["queued"]
         saga_on(database, "dump", str(dump)).check_returncode()
         assert "a server runs" in error_line(saga_on(database, "restore", "--finish"))

@@ -1,12 +1,13 @@
 """Runs that an executor takes from the queue after it was buried: nobody buries it twice, yet they end."""
 
+import asyncio
 from collections.abc import Callable
 
 import httpx
 import psycopg
 import pytest
 
-from app.executors import lease
+from app.executors import Lease, lease
 from app.runtime import EXIT_RESTART
 from tests.acceptance.server import until
 from tests.conftest import Database
@@ -26,8 +27,12 @@ CLAIM = """
 
 def forget_the_lease() -> None:
     """The server ends the lease soon, and the executor does not find that out."""
-    lease.PING_SECONDS = 3600  # type: ignore[misc]
     lease._SESSION = "set idle_session_timeout = '200ms'"  # type: ignore[misc]
+
+    async def resting(_: Lease) -> None:
+        await asyncio.sleep(3600)
+
+    Lease._rest = resting  # type: ignore[method-assign]
 
 
 def place_until(http: httpx.Client, enough: Callable[[], bool]) -> list[str]:

@@ -112,6 +112,16 @@ class Scene:
         while await runner.advance():
             pass
 
+    async def catch_up_after_a_death(self, runner: ProjectionRunner) -> None:
+        """The same beside a session that has died, which has its locks until the server hears of it."""
+
+        async def there() -> bool:
+            await self.catch_up(runner)
+            tables = getattr(await self.view(), runner.slot)
+            return tables is not None and tables.lag.events == 0
+
+        await until(there)
+
     def side(self, slot: Slot) -> ProjectionRunner:
         return ProjectionRunner(self.pool, self.store, self.projection, slot=slot)
 

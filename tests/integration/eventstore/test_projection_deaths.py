@@ -29,7 +29,7 @@ async def test_a_batch_that_breaks_off_anywhere_is_taken_in_once(database: Datab
                     await runner.advance()
             if not death.happened:
                 break  # one more exchange than there are
-            await tally.catch_up(tally.live)
+            await tally.catch_up_after_a_death(tally.live)
 
             totals = await tally.rows("readmodels")
             assert totals[-1] == f"(1,{EVENTS * number})"
@@ -58,7 +58,7 @@ async def test_a_rebuild_that_breaks_off_anywhere_equals_what_is_served(
                     await runner.advance()
             if not death.happened:
                 break
-        await tally.catch_up(tally.side(Slot.STAGING))
+        await tally.catch_up_after_a_death(tally.side(Slot.STAGING))
         await tally.catch_up(tally.live)
 
         assert await tally.rows(Slot.STAGING.schema(NAME)) == await tally.rows("readmodels")

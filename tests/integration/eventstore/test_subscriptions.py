@@ -223,7 +223,8 @@ async def test_a_leader_that_the_server_cut_off_does_not_move_the_checkpoint(dat
         await held.reached.wait()
         async with await connect(database.admin_url) as admin:
             await admin.execute(
-                "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objsubid = 2"
+                "select pg_terminate_backend(pid, 10000) from pg_locks"
+                " where locktype = 'advisory' and objsubid = 2"
                 " and database = (select oid from pg_database where datname = current_database())"
             )
 

@@ -18,7 +18,9 @@ def test_a_class_name_in_kebab_case(class_name: str, name: str) -> None:
 def test_the_key_field_of_every_command_is_the_one_that_its_decider_reads() -> None:
     keys = {"order": "order_id", "stock": "sku", "account": "account_id", "shipment": "order_id"}
 
-    found = {(each.category, each.key_field) for each in named_commands(CATALOG).values()}
+    commands = named_commands(CATALOG).values()
+
+    found = {(each.category, each.key_field) for each in commands if each.category in keys}
 
     assert found == set(keys.items())
 

@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from app.logging import LogFormat, configure_logging
+from app.security.tokens import new_token
 
 
 @pytest.fixture(autouse=True)
@@ -119,3 +120,18 @@ def test_a_traceback_tells_no_local_variables(log_format: LogFormat) -> None:
 
     assert "ValueError" in stream.getvalue()
     assert "PASSWORD" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_secret_that_comes_into_a_log_is_left_out(log_format: LogFormat) -> None:
+    token, stream = new_token(), io.StringIO()
+    jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJvbGdhIn0.c2lnbmF0dXJl"
+    configure_logging(log_format, "INFO", stream)
+
+    logging.getLogger("x").info("%s; Authorization: Bearer hunter2; %s", token, jwt)
+    logging.getLogger("x").info("postgresql://saga:hunter2@db:5432/saga; http://db/a:b@c")
+
+    text = stream.getvalue()
+    assert [secret for secret in (token, jwt, "hunter2") if secret in text] == []
+    assert "://saga:***@db:5432/saga" in text
+    assert "http://db/a:b@c" in text

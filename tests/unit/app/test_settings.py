@@ -25,6 +25,13 @@ def test_every_usual_form_of_an_address_is_understood(monkeypatch: pytest.Monkey
         ("SAGA_POLLING_INTERVAL_SECONDS", "nan"),
         ("SAGA_LOG_FORMAT", "xml"),
         ("SAGA_CARRIER_URL", "carrier:80"),
+        ("SAGA_CARRIER_TOKEN", "two words"),
+        ("SAGA_OIDC_JWKS_URL", "http://login.example/jwks"),
+        ("SAGA_OIDC_ROLES", "boss"),
+        ("SAGA_OIDC_ROLES", "=admin"),
+        ("SAGA_OIDC_ROLES", "boss=root"),
+        ("SAGA_OIDC_ROLES", "clerks=operator:a b"),
+        ("SAGA_OIDC_ROLES", "clerks=operator:"),
     ],
 )
 def test_a_bad_value_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -80,3 +87,10 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_settings_file_with_an_unknown_name_is_refused() -> None:
     with pytest.raises(SettingsError, match="SAGA_PROT"):
         Settings.load(prot=1)
+
+
+def test_an_issuer_needs_an_audience_and_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAGA_OIDC_ISSUER", "https://login.example")
+
+    with pytest.raises(SettingsError, match="go together"):
+        Settings.load()

@@ -1,0 +1,177 @@
+"""Puts a plan into effect: on processes that this harness started, and on nothing else."""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import httpx
+import psycopg
+
+from tests.acceptance.server import START_SECONDS_MAX, free_port, until
+from tests.chaos.load import Service
+from tests.chaos.plan import Fault
+from tests.conftest import Database, PrivateServer
+from tests.recovery.launcher import Server, starting
+
+STEP_SECONDS = 0.05
+
+
+@dataclass
+class Fleet:
+    """Servers and workers on one Postgres. Who has died is replaced, as a service manager does."""
+
+    database: Database
+    postgres: PrivateServer
+    carrier: str
+    service: Service
+    stack: ExitStack
+    servers: list[Server] = field(default_factory=list)
+    timeline: list[str] = field(default_factory=list)
+    logs: Path | None = None
+    began: float = field(default_factory=time.monotonic)
+    later: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+    frozen: set[int] = field(default_factory=set)
+    workers: set[int] = field(default_factory=set)
+    away: bool = False
+
+    def add(self, *, worker: bool) -> None:
+        """One more server that clients may ask, or a worker."""
+        victim = len(self.servers)
+        if worker:
+            self.workers.add(victim)
+        self.servers.append(self._start(victim))
+        self._tell_clients()
+
+    def _start(self, victim: int) -> Server:
+        settings = {
+            "SAGA_CARRIER_URL": self.carrier,
+            "SAGA_SUPPLIER_URL": self.carrier.replace("/carrier", "/supplier"),
+            "SAGA_REQUEST_SECONDS_MAX": "2",
+        }
+        if victim not in self.workers:
+            return self.stack.enter_context(starting(self.database, **settings))
+        port = free_port()
+        arguments = ("worker", "--health-port", str(port))
+        started = self.stack.enter_context(starting(self.database, arguments=arguments, **settings))
+        return replace(started, url=f"http://127.0.0.1:{port}")
+
+    def _tell_clients(self) -> None:
+        self.service.urls = [
+            server.url for victim, server in enumerate(self.servers) if victim not in self.workers
+        ]
+
+    def _replace(self, victim: int) -> None:
+        if self.logs is not None:
+            shutil.copy(self.servers[victim].log, self.logs / f"server-{self.servers[victim].pid}.log")
+        self.frozen.discard(self.servers[victim].pid)
+        self.servers[victim] = self._start(victim)
+        self._tell_clients()
+
+    def _kind(self, victim: int) -> str:
+        return "worker" if victim in self.workers else "server"
+
+    def say(self, what: str) -> None:
+        self.timeline.append(f"{time.monotonic() - self.began:7.1f}  {what}")
+
+    def run(self, plan: list[Fault]) -> None:
+        """Every fault at its time, and what ends it at its own; those that have died are replaced."""
+        since = time.monotonic()
+        for fault in plan:
+            while (now := time.monotonic()) < since + fault.at:
+                self.tend(now)
+                time.sleep(STEP_SECONDS)
+            self._do(fault)
+
+    def tend(self, now: float) -> None:
+        """What is due now."""
+        due = [act for at, act in self.later if at <= now]
+        self.later = [(at, act) for at, act in self.later if at > now]
+        for act in due:
+            act()
+        for victim, server in enumerate(self.servers):
+            if not server.alive:
+                self.say(
+                    f"{self._kind(victim)} {victim} has ended with {server.exit_code()}, and is replaced"
+                )
+                self.service.figures[f"ends with code {server.exit_code()}"] += 1
+                self._replace(victim)
+
+    def _do(self, fault: Fault) -> None:
+        server = self.servers[fault.victim]
+        match fault.kind:
+            case "kill" if server.alive:
+                server.kill()
+            case "freeze" if server.alive and server.pid not in self.frozen:
+                self.frozen.add(server.pid)
+                server.freeze()
+                self._in(fault.seconds, lambda: self._thaw(server))
+            case "replace" if server.alive and server.pid not in self.frozen:
+                server.process.terminate()
+            case "postgres" if not self.away:
+                self.away = True
+                self.postgres.stop_at_once()
+                self._in(fault.seconds, self._bring_back)
+            case "terminate" if not self.away:
+                self._terminate()
+            case "carrier":
+                behaviour = {"mode": fault.mode, "delay_ms": fault.delay_ms, "times": fault.times}
+                httpx.put(f"{self.carrier}/behaviour", json=behaviour).raise_for_status()
+            case _:  # its victim is gone, or suffers already
+                return
+        self.say(f"{fault.kind} {fault.victim} {fault.seconds or ''} {fault.mode}".rstrip())
+        kind = f" of a {self._kind(fault.victim)}" if fault.kind in ("kill", "freeze", "replace") else ""
+        self.service.figures[f"fault: {fault.kind}{kind}"] += 1
+
+    def _in(self, seconds: float, act: Callable[[], None]) -> None:
+        self.later.append((time.monotonic() + seconds, act))
+
+    def _thaw(self, server: Server) -> None:
+        self.frozen.discard(server.pid)
+        if server.alive:
+            os.kill(server.pid, signal.SIGCONT)
+
+    def _bring_back(self) -> None:
+        self.postgres.start()
+        self.away = False
+        self.say("postgres is back")
+
+    def _terminate(self) -> None:
+        """Half of the connections of servers and workers end, at random."""
+        query = """
+            select pg_terminate_backend(pid) from pg_stat_activity
+             where datname = current_database() and pid <> pg_backend_pid() and random() < 0.5
+        """
+        with psycopg.connect(self.database.admin_url) as connection:
+            connection.execute(query.encode())
+
+    def heal(self) -> None:
+        """Everything is as it should be: all frozen ones go on, Postgres and every server are there."""
+        for _, act in sorted(self.later, key=lambda one: one[0]):
+            act()
+        self.later = []
+        httpx.put(f"{self.carrier}/behaviour", json={"mode": "ok"}).raise_for_status()
+        self.say("all is healed")
+
+        def ready() -> bool:
+            self.tend(time.monotonic())
+            return all(server.alive and server.ready for server in self.servers)
+
+        until(ready, START_SECONDS_MAX * 2)
+
+
+@contextmanager
+def fleet(
+    database: Database, postgres: PrivateServer, carrier: str, servers: int, logs: Path | None
+) -> Iterator[Fleet]:
+    """So many processes, all ready, the last one a worker. They end with the context."""
+    with ExitStack() as stack:
+        them = Fleet(database, postgres, carrier, Service([]), stack, logs=logs)
+        for victim in range(servers):
+            them.add(worker=victim == servers - 1)
+        until(lambda: all(server.ready for server in them.servers), START_SECONDS_MAX * 2)
+        yield them
