@@ -95,9 +95,10 @@ def create_app(settings: Settings) -> FastAPI:
             allow_headers=["*"],
             expose_headers=EXPOSED_HEADERS,
         )
+    app.add_middleware(RequestContext)
+    # Around it: what nobody expected is a page below /console, too.
     app.add_middleware(ErrorPages)
     app.add_middleware(ConsoleHeaders)
-    app.add_middleware(RequestContext)
     app.add_middleware(RequestFigures)
     install_problems(app)
     # `/sagas/bulk` before `/sagas/{name}`: no saga can be called so.

@@ -22,7 +22,8 @@ _log = structlog.get_logger(__name__)
 
 
 class RequestContext:
-    """Outermost: binds the correlation id to logs and answer, and turns unexpected exceptions into a 500.
+    """Around all that may fail: binds the correlation id to logs and answer, and turns unexpected exceptions
+    into a 500.
 
     `request.state.correlation_id` is the id of the request, `request.state.given_correlation_id` the one
     that the client sent, or None.

@@ -16,7 +16,8 @@ REPLACED: Final = frozenset({"content-length", "content-type"})
 
 
 class ErrorPages:
-    """Makes a page of a problem document, whoever answered it: a route, or what lets requests in."""
+    """Makes a page of a problem document, whoever answered it: a route, what lets requests in, or what
+    catches the error that nobody expected."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
