@@ -40,7 +40,8 @@ def main() -> int:
         (out / f"round-{seed}.json").write_text(json.dumps(one.document(), indent=1, default=str))
         _show(one)
         if one.faults:
-            typer.echo(f"replay the plan: CHAOS_SEED={seed} CHAOS_MINUTES={length / 60} make chaos")
+            replay = f"CHAOS_SEED={seed} CHAOS_MINUTES={length / 60} CHAOS_ROUND_SECONDS={length}"
+            typer.echo(f"replay the plan: {replay} CHAOS_SERVERS={servers} make chaos")
             return 1
         seed, played = seed + 1, played + length
     typer.echo(f"{played / 60:.1f} minutes of faults in {(time.monotonic() - since) / 60:.1f} minutes")
@@ -81,6 +82,8 @@ def _show(one: Round) -> None:
         typer.echo(line)
     for name, figure in one.figures.items():
         typer.echo(f"{figure:8}  {name}")
+    for left in one.left:
+        typer.echo(f"left by a person: {left}")
     for each in one.checks:
         typer.echo(f"{'ok  ' if each.ok else 'FAIL'}  {each.name}: {each.figure}")
     typer.echo("\n".join(one.faults))

@@ -4,14 +4,17 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Final
 
 import httpx
 import psycopg
 
+from app.runtime import EXIT_RESTART
 from tests.acceptance.server import START_SECONDS_MAX, free_port, until
 from tests.chaos.load import Service
 from tests.chaos.plan import Fault
@@ -19,6 +22,32 @@ from tests.conftest import Database, PrivateServer
 from tests.recovery.launcher import Server, starting
 
 STEP_SECONDS = 0.05
+LOG_CHARACTERS = 2_000
+STARTED: Final = "executor started"
+"""What a process logs when it is up: from before that on it listens to signals."""
+OF_A_PROCESS: Final = ("kill", "freeze", "replace")
+ORDERING: Final = {"carrier": "book", "supplier": "order"}
+"""What carrier and supplier do, besides cancelling it."""
+
+
+def may_end(code: int, told: Collection[str], *, began: bool) -> bool:
+    """Whether a process that was `told` to end by these signals, and that was up (`began`) or still starting,
+    may end with this code."""
+    match code:
+        case 0:
+            return "SIGTERM" in told
+        case 1:  # cut because its end took too long; or there was no database to start with
+            return "SIGTERM" in told or not began
+        case -15:  # it was not listening to signals yet
+            return "SIGTERM" in told and not began
+        case -9:
+            return "SIGKILL" in told
+        case _:
+            return code == EXIT_RESTART
+
+
+def _port(server: Server) -> str:
+    return server.url.rpartition(":")[2]
 
 
 @dataclass
@@ -27,7 +56,7 @@ class Fleet:
 
     database: Database
     postgres: PrivateServer
-    carrier: str
+    sandbox: str
     service: Service
     stack: ExitStack
     servers: list[Server] = field(default_factory=list)
@@ -36,6 +65,9 @@ class Fleet:
     began: float = field(default_factory=time.monotonic)
     later: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
     frozen: set[int] = field(default_factory=set)
+    told: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    figures: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
     workers: set[int] = field(default_factory=set)
     away: bool = False
 
@@ -49,8 +81,8 @@ class Fleet:
 
     def _start(self, victim: int) -> Server:
         settings = {
-            "SAGA_CARRIER_URL": self.carrier,
-            "SAGA_SUPPLIER_URL": self.carrier.replace("/carrier", "/supplier"),
+            "SAGA_CARRIER_URL": f"{self.sandbox}/carrier",
+            "SAGA_SUPPLIER_URL": f"{self.sandbox}/supplier",
             "SAGA_REQUEST_SECONDS_MAX": "2",
         }
         if victim not in self.workers:
@@ -66,11 +98,15 @@ class Fleet:
         ]
 
     def _replace(self, victim: int) -> None:
-        if self.logs is not None:
-            shutil.copy(self.servers[victim].log, self.logs / f"server-{self.servers[victim].pid}.log")
+        self.keep_log(self.servers[victim])
         self.frozen.discard(self.servers[victim].pid)
         self.servers[victim] = self._start(victim)
         self._tell_clients()
+
+    def keep_log(self, server: Server) -> None:
+        """Under the port, by which requests and the timeline name it."""
+        if self.logs is not None:
+            shutil.copy(server.log, self.logs / f"server-{_port(server)}.log")
 
     def _kind(self, victim: int) -> str:
         return "worker" if victim in self.workers else "server"
@@ -95,22 +131,32 @@ class Fleet:
             act()
         for victim, server in enumerate(self.servers):
             if not server.alive:
-                self.say(
-                    f"{self._kind(victim)} {victim} has ended with {server.exit_code()}, and is replaced"
-                )
-                self.service.figures[f"ends with code {server.exit_code()}"] += 1
+                self._ended(victim, server)
                 self._replace(victim)
+
+    def _ended(self, victim: int, server: Server) -> None:
+        """Say how it has ended, and whether it may have."""
+        code, told, log = server.exit_code(), self.told.pop(server.pid, []), server.log.read_text()
+        began = STARTED in log
+        how = f"{self._kind(victim)} {victim} at {_port(server)} has ended with {code}, "
+        how += f"{'running' if began else 'starting'}, {f'told to by {told}' if told else 'unasked'}"
+        self.say(f"{how}, and is replaced")
+        self.figures[f"end: {code}{'' if told else ', unasked'}{'' if began else ', starting'}"] += 1
+        if not may_end(code, told, began=began):
+            self.faults.append(f"{how}: {log[-LOG_CHARACTERS:]}")
 
     def _do(self, fault: Fault) -> None:
         server = self.servers[fault.victim]
         match fault.kind:
             case "kill" if server.alive:
+                self.told[server.pid].append("SIGKILL")
                 server.kill()
             case "freeze" if server.alive and server.pid not in self.frozen:
                 self.frozen.add(server.pid)
                 server.freeze()
                 self._in(fault.seconds, lambda: self._thaw(server))
-            case "replace" if server.alive and server.pid not in self.frozen:
+            case "replace" if server.alive and server.pid not in {*self.frozen, *self.told}:
+                self.told[server.pid].append("SIGTERM")
                 server.process.terminate()
             case "postgres" if not self.away:
                 self.away = True
@@ -118,14 +164,22 @@ class Fleet:
                 self._in(fault.seconds, self._bring_back)
             case "terminate" if not self.away:
                 self._terminate()
-            case "carrier":
-                behaviour = {"mode": fault.mode, "delay_ms": fault.delay_ms, "times": fault.times}
-                httpx.put(f"{self.carrier}/behaviour", json=behaviour).raise_for_status()
+            case "carrier" | "supplier":
+                does = "cancel" if fault.cancelling else ORDERING[fault.kind]
+                self._behave(
+                    fault.kind, operation=does, mode=fault.mode, delay_ms=fault.delay_ms, times=fault.times
+                )
             case _:  # its victim is gone, or suffers already
                 return
-        self.say(f"{fault.kind} {fault.victim} {fault.seconds or ''} {fault.mode}".rstrip())
-        kind = f" of a {self._kind(fault.victim)}" if fault.kind in ("kill", "freeze", "replace") else ""
-        self.service.figures[f"fault: {fault.kind}{kind}"] += 1
+        whom = fault.victim if fault.kind in OF_A_PROCESS else "cancelling" if fault.cancelling else ""
+        what = (fault.kind, whom, fault.seconds or "", fault.mode if fault.mode != "ok" else "")
+        self.say(" ".join(str(each) for each in what if each != ""))
+        kind = f" of a {self._kind(fault.victim)}" if fault.kind in OF_A_PROCESS else ""
+        self.figures[f"fault: {fault.kind}{kind}"] += 1
+
+    def _behave(self, side: str, **behaviour: Any) -> None:
+        answer = httpx.put(f"{self.sandbox}/{side}/behaviour", json=behaviour, timeout=START_SECONDS_MAX)
+        answer.raise_for_status()
 
     def _in(self, seconds: float, act: Callable[[], None]) -> None:
         self.later.append((time.monotonic() + seconds, act))
@@ -154,7 +208,8 @@ class Fleet:
         for _, act in sorted(self.later, key=lambda one: one[0]):
             act()
         self.later = []
-        httpx.put(f"{self.carrier}/behaviour", json={"mode": "ok"}).raise_for_status()
+        for side in ORDERING:
+            self._behave(side, mode="ok")
         self.say("all is healed")
 
         def ready() -> bool:
@@ -166,11 +221,11 @@ class Fleet:
 
 @contextmanager
 def fleet(
-    database: Database, postgres: PrivateServer, carrier: str, servers: int, logs: Path | None
+    database: Database, postgres: PrivateServer, sandbox: str, servers: int, logs: Path | None
 ) -> Iterator[Fleet]:
     """So many processes, all ready, the last one a worker. They end with the context."""
     with ExitStack() as stack:
-        them = Fleet(database, postgres, carrier, Service([]), stack, logs=logs)
+        them = Fleet(database, postgres, sandbox, Service([]), stack, logs=logs)
         for victim in range(servers):
             them.add(worker=victim == servers - 1)
         until(lambda: all(server.ready for server in them.servers), START_SECONDS_MAX * 2)

@@ -5,17 +5,19 @@ When exactly a fault meets which saga is up to the real processes: the same plan
 
 import random
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
-Kind = Literal["kill", "freeze", "replace", "postgres", "terminate", "carrier"]
+Kind = Literal["kill", "freeze", "replace", "postgres", "terminate", "carrier", "supplier"]
 
-KINDS: Final[tuple[Kind, ...]] = ("kill", "freeze", "replace", "postgres", "terminate", "carrier")
-WEIGHTS: Final = (4, 4, 2, 1, 3, 4)
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+WEIGHTS: Final = (4, 4, 2, 1, 3, 3, 2)
 GAP_SECONDS: Final = (0.3, 4.0)
 FREEZE_SECONDS: Final = (0.5, 3.0, 12.0, 14.0)
 """Shorter and longer than the lease."""
 AWAY_SECONDS: Final = (1.0, 3.0, 10.0)
-CARRIER: Final = (("fail", 0), ("slow", 1500), ("drop", 0), ("late", 800), ("refuse", 0))
+MISBEHAVIOUR: Final = (("fail", 0), ("slow", 1500), ("drop", 0), ("late", 800), ("refuse", 0))
+CANCELLING: Final = 0.25
+"""How often it is cancellations that carrier or supplier misbehave at, not what they cancel."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Fault:
     mode: str = "ok"
     delay_ms: int = 0
     times: int = 0
+    cancelling: bool = False
 
 
 def plan_of(seed: int, seconds: float, servers: int) -> list[Fault]:
@@ -45,13 +48,14 @@ def plan_of(seed: int, seconds: float, servers: int) -> list[Fault]:
 def _fault(chance: random.Random, at: float, servers: int) -> Fault:
     [kind] = chance.choices(KINDS, WEIGHTS)
     victim = chance.randrange(servers)
-    mode, delay_ms = chance.choice(CARRIER)
+    mode, delay_ms = chance.choice(MISBEHAVIOUR)
     match kind:
         case "freeze":
             return Fault(at, kind, victim, seconds=chance.choice(FREEZE_SECONDS))
         case "postgres":
             return Fault(at, kind, victim, seconds=chance.choice(AWAY_SECONDS))
-        case "carrier":
-            return Fault(at, kind, victim, mode=mode, delay_ms=delay_ms, times=chance.randint(1, 6))
+        case "carrier" | "supplier":
+            times, cancelling = chance.randint(1, 6), chance.random() < CANCELLING
+            return Fault(at, kind, victim, mode=mode, delay_ms=delay_ms, times=times, cancelling=cancelling)
         case _:
             return Fault(at, kind, victim)

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,28 @@ from app.cluster import SUPERUSER
 from app.database import OWNER_ROLE
 from app.demo.checks import Check
 from tests.acceptance.server import ROOT, command, environment, until
-from tests.chaos.checker import Found, check
+from tests.chaos.checker import check
+from tests.chaos.ends import left_by_people
 from tests.chaos.faults import Fleet, fleet
-from tests.chaos.load import SKUS, Service, approve, client, open_shop, operator
+from tests.chaos.found import Found, Json, behind, find, sagas_of
+from tests.chaos.load import NoAnswer, Service, open_shop
+from tests.chaos.people import (
+    PROJECTIONS,
+    STUCK_ACTS,
+    ask,
+    client,
+    compare,
+    keeper,
+    operator,
+    send_signal,
+    warehouse,
+)
 from tests.chaos.plan import plan_of
 from tests.conftest import Database, PrivateServer
 from tests.recovery.shop import Carrier, Look
 
-CLIENTS, OPERATORS = 4, 1
+PEOPLE = (client, client, client, client, warehouse, operator, keeper)
 REST_SECONDS_MAX = 240
-STUCK_ACTS = ("retry", "skip", "abandon")
 ENDED = ("completed", "compensated", "abandoned")
 
 
@@ -35,6 +48,7 @@ class Round:
     servers: int
     figures: dict[str, int]
     timeline: list[str]
+    left: list[str]
     checks: list[Check]
 
     @property
@@ -60,43 +74,44 @@ def play(postgres: PrivateServer, carrier: Carrier, setting: Setting) -> Round:
     urls, seed = postgres.urls, setting.seed
     admin = urls.owner.replace(OWNER_ROLE, SUPERUSER, 1)
     database = Database("saga", url=urls.app, owner_url=urls.owner, admin_url=admin)
-    carrier.behave(mode="ok")
-    with fleet(database, postgres, carrier.url, setting.servers, setting.logs) as them:
+    look, sandbox = Look(database), carrier.url.removesuffix("/carrier")
+    with fleet(database, postgres, sandbox, setting.servers, setting.logs) as them:
         service = them.service
         open_shop(service)
-        with ThreadPoolExecutor(CLIENTS + OPERATORS) as threads:
-            people = [threads.submit(client, service, f"{seed}-{each}") for each in range(CLIENTS)]
-            people += [threads.submit(operator, service, f"{seed}-op-{each}") for each in range(OPERATORS)]
+        with ThreadPoolExecutor(len(PEOPLE)) as threads:
+            people = [threads.submit(who, service, f"{seed}-{n}") for n, who in enumerate(PEOPLE)]
             try:
                 them.run(plan_of(seed, setting.seconds, setting.servers))
                 them.heal()
             finally:
                 service.stopping.set()
-            for one in people:
-                one.result()
-        look = Look(database)
+        # A person who could not go on is a finding, like all that no server should answer.
+        service.findings += [f"a person gave up: {error!r}" for one in people if (error := one.exception())]
         open_in_the_end = _come_to_rest(them, look, seed)
-        found = _found(look, carrier, service)
-        checks = [*check(found), Check("it comes to rest", "", open_in_the_end), _verify(database)]
-        figures = service.figures + _counted(found)
-        counts = dict(sorted(figures.items()))
-        return Round(seed, setting.seconds, setting.servers, counts, them.timeline, checks)
+        uncompared = _compare_rebuilds(service)
+        found = find(look, carrier.look, lambda sku: _state(service, sku), service.answers)
+        checks = [
+            *check(found),
+            Check("it comes to rest", "", open_in_the_end),
+            Check("rebuilds are the same", "", uncompared),
+            Check("processes end as they may", "", them.faults),
+            Check("servers answer as they may", "", service.findings),
+            _verify(database),
+        ]
+        counts = dict(sorted((service.figures + them.figures + _counted(found)).items()))
+        left = left_by_people(found, sagas_of(found.events))
+        one = Round(seed, setting.seconds, setting.servers, counts, them.timeline, left, checks)
+        if one.faults:
+            for server in them.servers:
+                them.keep_log(server)
+        return one
 
 
-def _open(look: Look) -> list[dict[str, Any]]:
+def _open(look: Look) -> list[Json]:
     return look.rows(
         "select saga_id, name, status from readmodels.sagas where status <> all(%(ended)s) order by position",
         ended=list(ENDED),
     )
-
-
-def behind(look: Look) -> bool:
-    """A read model has not read the whole log."""
-    query = """
-        select count(*) from eventstore.checkpoints where kind = 'projection'
-           and position < (select max(position) from eventstore.events)
-    """
-    return bool(look.value(query))
 
 
 def _come_to_rest(them: Fleet, look: Look, seed: int) -> list[str]:
@@ -114,42 +129,45 @@ def _come_to_rest(them: Fleet, look: Look, seed: int) -> list[str]:
 
     try:
         until(at_rest, REST_SECONDS_MAX)
-    except AssertionError:
+    except (AssertionError, NoAnswer) as error:
         return [f"{saga['saga_id']} is {saga['status']}" for saga in _open(look)] or [
-            "a read model is behind"
+            f"a follower is behind: {error}"
         ]
     them.say("all is at rest")
     return []
 
 
-def _decide(service: Service, chance: random.Random, saga: dict[str, Any], acts: Counter[str]) -> None:
+def _decide(service: Service, chance: random.Random, saga: Json, acts: Counter[str]) -> None:
     saga_id = saga["saga_id"]
-    if saga["status"] == "waiting" and saga["name"] == "return-order":
-        approve(service, chance, saga_id, approved=True)
+    if saga["status"] == "waiting":
+        send_signal(service, chance, saga["name"], saga_id)
     if saga["status"] == "stuck":
         act = STUCK_ACTS[min(acts[saga_id], len(STUCK_ACTS) - 1)]
         acts[saga_id] += 1
-        service.request(chance, "POST", f"/sagas/{saga_id}/{act}", json={"reason": "after the chaos"})
-        service.figures[f"stuck: {act}"] += 1
+        ask(service, chance, saga_id, act)
+        service.figures[f"stuck in the end: {act}"] += 1
 
 
-def _found(look: Look, carrier: Carrier, service: Service) -> Found:
-    http, chance = service, random.Random(0)
-    stocks = {
-        f"s{sku}": http.request(chance, "GET", f"/aggregates/stock/s{sku}").json()["state"]
-        for sku in range(SKUS)
-    }
-    accounts = look.rows("select account_id, balance, held from readmodels.accounts")
-    sagas = look.rows("select saga_id, status from readmodels.sagas")
-    return Found(
-        events=look.rows("select * from eventstore.events order by position"),
-        bookings=carrier.look.bookings(),
-        accounts={row["account_id"]: row for row in accounts},
-        stocks=stocks,
-        sagas={row["saga_id"]: row["status"] for row in sagas},
-        accepted=service.accepted,
-        refused=service.refused,
-    )
+def _compare_rebuilds(service: Service) -> list[str]:
+    """Hold every read model against a rebuild; those that could not be."""
+    chance, missing = random.Random(0), list[str]()
+    for name in PROJECTIONS:
+        for act in ("resume", "rebuild"):  # refused unless one was paused, or if there is one
+            service.request(chance, "POST", f"/projections/{name}/{act}", json={"reason": "the end"})
+    for name in PROJECTIONS:
+        try:
+            until(partial(compare, service, chance, name, full=True))
+        except (AssertionError, NoAnswer) as error:
+            missing.append(f"{name}: {error}")
+    return missing
+
+
+def _state(service: Service, sku: str) -> Json:
+    try:
+        state: Json = service.look(random.Random(0), f"/aggregates/stock/{sku}")["state"]
+    except NoAnswer:
+        return {}
+    return state
 
 
 def _counted(found: Found) -> Counter[str]:
