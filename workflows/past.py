@@ -177,7 +177,7 @@ class Past:
         state = await read_state(self.store, self.handler.codec, saga_id, to=entry.version)
         assert state is not None, "its journal has an entry"
         streams, all_touched = await self._touched(entry)
-        aggregates = [await self._aggregate_at(each, at) for each in streams]
+        aggregates = [await self.aggregate_at(each, at) for each in streams]
         return SagaThen(at, state, aggregates, all_touched, await self._stops(first, entry))
 
     async def _stops(self, first: RecordedEvent, entry: RecordedEvent) -> Stops:
@@ -194,6 +194,12 @@ class Past:
             last=last.commit_position if last else here,
         )
 
+    async def touched(self, saga_id: str, position: int) -> tuple[list[str], bool]:
+        """The streams that the saga had touched at that position, in the order of the last time, of very many
+        the last ones; whether these are all."""
+        entry = await self._last(journal_stream(saga_id), position=position)
+        return ([], True) if entry is None else await self._touched(entry)
+
     async def _touched(self, entry: RecordedEvent) -> tuple[list[str], bool]:
         """The streams that the saga had touched at this entry, in the order of the last time; whether these
         are all."""
@@ -207,7 +213,8 @@ class Past:
                 streams[touched] = None
         return list(streams)[::-1], entry.version <= ENTRIES_MAX
 
-    async def _aggregate_at(self, stream: str, position: int) -> Touched:
+    async def aggregate_at(self, stream: str, position: int) -> Touched:
+        """What a saga touches, as it was at a position that the log has come to."""
         try:
             decider = self.handler.codec.catalog.decider(stream.partition("-")[0])
         except UnknownName:

@@ -40,6 +40,8 @@ def main() -> None:
         asyncio.run(migrate(urls))
         with serving(urls.app, urls.owner) as server, httpx.Client(base_url=server.url, timeout=60) as http:
             business = open_business(http)
+            undone = http.get(f"/sagas/{business.compensated}/at").raise_for_status().json()
+            position = undone["positions"]["previous"]
             asyncio.run(
                 pictures(
                     CHROMIUM,
@@ -48,6 +50,7 @@ def main() -> None:
                         "overview": "/console",
                         "sagas": "/console/sagas",
                         "saga": f"/console/sagas/{business.compensated}",
+                        "travel": f"/console/sagas/{business.compensated}/travel?position={position}",
                         "undo": f"/console/sagas/{business.order}/undo?force=true",
                         "events": "/console/events",
                         "aggregate": "/console/aggregates/account/ana",

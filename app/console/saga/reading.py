@@ -49,7 +49,7 @@ async def saga_page(runtime: Runtime, saga_id: str, before: int | None) -> SagaP
     """The page of a saga; its journal back from the version `before`. Raises SagaNotFound."""
     state = await state_of(runtime, saga_id)
     saga, now = view(state), await runtime.store.now()
-    recorded = await _last_entries(runtime, state)
+    timeline, not_drawn = await drawn(runtime, state, now)
     to = state.version if before is None else min(before, state.version)
     entries = await _entries(runtime, saga_id, to)
     undo = None
@@ -59,8 +59,8 @@ async def saga_page(runtime: Runtime, saga_id: str, before: int | None) -> SagaP
         state=state,
         saga=saga,
         now=now,
-        timeline=_timeline(runtime, state, recorded, now),
-        not_drawn=state.version - len(recorded),
+        timeline=timeline,
+        not_drawn=not_drawn,
         steps=saga.steps[-STEPS_MAX:],
         steps_left_out=max(len(saga.steps) - STEPS_MAX, 0),
         entries=entries[:ENTRIES_PAGE],
@@ -96,6 +96,17 @@ def signals_of(runtime: Runtime, name: str) -> list[str]:
         return []
 
 
+async def drawn(runtime: Runtime, state: SagaState, now: datetime) -> tuple[Timeline | None, int]:
+    """The timeline of the saga as this state has it, at the instant `now`; how many earlier entries it leaves
+    out."""
+    recorded = await _last_entries(runtime, state)
+    decoded = ((event.recorded_at, entry) for event in recorded for entry in runtime.codec.decode(event))
+    planned = [step.step for step in state.plan(state.undo_to) if step.undo.status != "compensating"]
+    to_come = planned if state.compensating and not state.ended else []
+    timeline = timeline_of(course_of(decoded), to_come, None if state.ended else now)
+    return timeline, state.version - len(recorded)
+
+
 async def _last_entries(runtime: Runtime, state: SagaState) -> list[RecordedEvent]:
     """The entries to draw: the last ones since the saga began, or began anew, in their order."""
     read = runtime.store.read_stream(
@@ -108,13 +119,3 @@ async def _last_entries(runtime: Runtime, state: SagaState) -> list[RecordedEven
 async def _entries(runtime: Runtime, saga_id: str, to: int) -> list[RecordedEvent]:
     read = runtime.store.read_stream(journal_stream(saga_id), to=to, limit=ENTRIES_PAGE + 1, backwards=True)
     return [event async for event in read]
-
-
-def _timeline(
-    runtime: Runtime, state: SagaState, recorded: list[RecordedEvent], now: datetime
-) -> Timeline | None:
-    decoded = ((event.recorded_at, entry) for event in recorded for entry in runtime.codec.decode(event))
-    course = course_of(decoded)
-    planned = [step.step for step in state.plan(state.undo_to) if step.undo.status != "compensating"]
-    to_come = state.compensating and not state.ended
-    return timeline_of(course, planned if to_come else (), None if state.ended else now)

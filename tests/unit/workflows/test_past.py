@@ -137,3 +137,16 @@ async def test_before_it_began_and_after_the_end_of_the_log_there_is_no_answer()
     with pytest.raises(SagaNotFound):
         await past.saga("nobody")
     assert told.value.known == {"safe_position": end}
+
+
+async def test_what_it_had_touched_grows_from_stop_to_stop() -> None:
+    service = service_of(three_steps)
+    await service.run_saga("saga", Order())
+    past = past_of(service)
+
+    [first, *steps, _] = await stops_of(past)
+
+    every = ["tally-a", "tally-b", "tally-c"]
+    assert await past.touched("s1", first - 1) == ([], True)
+    assert await past.touched("s1", first) == ([], True)
+    assert [await past.touched("s1", stop) for stop in steps] == [(every[:n], True) for n in (1, 2, 3)]
