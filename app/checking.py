@@ -15,7 +15,7 @@ import psycopg
 
 from app.database import DatabaseUnusable, DatabaseUrls, open_database
 from app.privacy.forgetting import CATEGORY as DECISIONS_ABOUT_PERSONS
-from app.runtime import remote_calls
+from app.remotes import remote_calls
 from app.settings import Settings
 from domain.aggregates import CATALOG
 from eventstore.appender import Appender

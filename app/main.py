@@ -34,7 +34,7 @@ from app.api.revealing import Revealing
 from app.api.streams_bound import StreamsBound
 from app.console import router as console
 from app.console.error_pages import ErrorPages
-from app.observing.requests import RequestFigures
+from app.observing.requests import RequestFigures, RequestSpans
 from app.problems import install_problems
 from app.runtime import Runtime, running
 from app.sandbox import carrier_router, supplier_router
@@ -99,6 +99,8 @@ def create_app(settings: Settings) -> FastAPI:
     # Around it: what nobody expected is a page below /console, too.
     app.add_middleware(ErrorPages)
     app.add_middleware(ConsoleHeaders)
+    if settings.otlp_url:
+        app.add_middleware(RequestSpans)
     app.add_middleware(RequestFigures)
     install_problems(app)
     # `/sagas/bulk` before `/sagas/{name}`: no saga can be called so.

@@ -13,7 +13,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-import httpx
 import structlog
 
 from app.commits import Commits
@@ -27,11 +26,14 @@ from app.executors.lease import Kind
 from app.executors.periodic import periodically, persistently
 from app.observing.cluster import ClusterFigures
 from app.observing.figures import Figures
-from app.observing.runs import ObservedHandler, ObservedStore, observed
+from app.observing.runs import ObservedHandler, ObservedStore, observed, observed_call
+from app.observing.spans import TracedStore, in_the_trace_of
+from app.observing.tracing import Tracing, tracing_to
 from app.positions import History, Position
 from app.privacy import Keys, MasterKeys, Privacy, check_subjects, private
 from app.readmodels.projections import projections_of, tables_file
 from app.readmodels.sagas import SagaList
+from app.remotes import remote_calls
 from app.security.access import KNOWN_SECONDS, Access
 from app.security.opening import open_access
 from app.security.tokens import new_token
@@ -51,9 +53,8 @@ from eventstore.standings import Standings
 from eventstore.subscriptions import Subscription
 from eventstore.tail import Tail
 from eventstore.tasks import end
-from workflows.carrier import Carrier
 from workflows.past import Past
-from workflows.saga import CallDefinition, Registry, SagaDefinition, SagaEngine
+from workflows.saga import Registry, SagaDefinition, SagaEngine
 from workflows.saga.codec import EventCodec
 from workflows.saga.commands import CommandHandler
 from workflows.saga.dbos_runs import DbosRuns
@@ -63,7 +64,6 @@ from workflows.saga.shapes import journal_shape, shape_of
 from workflows.saga.starter import Starter
 from workflows.saga.state import SagaState
 from workflows.sagas import SAGAS
-from workflows.supplier import Supplier
 
 STOP_SECONDS: Final = 5.0
 """How long runs that are under way may take to come to their next append."""
@@ -109,6 +109,7 @@ class Runtime:
     starts: Crowd
     streams: Crowd
     figures: Figures
+    tracing: Tracing
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     exit_code: int = 0
     looking_after: list[asyncio.Task[None]] = field(default_factory=list)
@@ -232,17 +233,19 @@ async def _build(
     stopping = asyncio.Event()
     commits = Commits(Notifier(pool))
     figures = Figures(kind)
+    tracing = await stack.enter_async_context(tracing_to(settings.otlp_url, figures))
     figures.watch_pools({"app": pool, "appender": appender_pool})
     appender = Appender(
         appender_pool, function=("saga", "append_items"), on_commit=commits.tell, on_batch=figures.batch
     )
     stack.push_async_callback(appender.close, APPENDS_SECONDS)
-    store = PostgresEventStore(pool, appender)
+    store = TracedStore(pool, appender)
     if faults := await sequence_faults(pool):
         raise DatabaseUnusable("; ".join(faults))
     privacy = Privacy(Keys(pool, MasterKeys.of(settings.master_key)))
     await privacy.keys.check()
-    registry = Registry(registry.sagas, [private(call, privacy) for call in registry.calls])
+    calls = [observed_call(private(call, privacy), tracing) for call in registry.calls]
+    registry = Registry(registry.sagas, calls)
     engine = SagaEngine(store, registry, codec, privacy.protect)
     by_name = {projection.name: projection for projection in projections_of(codec)}
     tail = Tail(pool, store)
@@ -250,9 +253,8 @@ async def _build(
     lease = await Lease.take(urls.direct, kind, settings.slots)
     stack.push_async_callback(lease.release)
     patient = ObservedStore(store, stopping.is_set, figures=figures)
-    runner = Runner(
-        patient, ObservedHandler(patient, codec), registry, lease.executor_id, stopping=stopping.is_set
-    )
+    observing = ObservedHandler(patient, codec, tracing=tracing)
+    runner = Runner(patient, observing, registry, lease.executor_id, stopping=stopping.is_set)
     sagas = SagaList(pool)
     # A saga whose definition is gone must still run: to become stuck where a person sees it, to be undone.
     runs = DbosRuns(
@@ -260,7 +262,7 @@ async def _build(
         lease.executor_id,
         registry,
         names=await sagas.names(),
-        execute=observed(runner.run),
+        execute=observed(runner, tracing),
         start_scheduled=partial(start_scheduled, engine),
         moves=engine.moves,
         slots=settings.slots,
@@ -295,28 +297,9 @@ async def _build(
         starts=Crowd("starts and commands", settings.starts_at_once_max),
         streams=Crowd("streams", settings.streams_at_once_max),
         figures=figures,
+        tracing=tracing,
         stopping=stopping,
     )
-
-
-async def remote_calls(
-    stack: AsyncExitStack, settings: Settings, own_token: str | None = None
-) -> list[CallDefinition[Any, Any]]:
-    """The calls of all remote systems; their connections are closed with the stack.
-
-    `own_token` lets this process into its own sandboxes; nobody else is shown it.
-    """
-
-    async def client(url: str | None, token: str | None, sandbox: str) -> httpx.AsyncClient:
-        shown = own_token if url is None else token
-        headers = {"Authorization": f"Bearer {shown}"} if shown else None
-        address = url or _sandbox_url(settings, sandbox)
-        made = httpx.AsyncClient(base_url=address, timeout=None, headers=headers)
-        return await stack.enter_async_context(made)
-
-    carrier = Carrier(await client(settings.carrier_url, settings.carrier_token, "carrier"))
-    supplier = Supplier(await client(settings.supplier_url, settings.supplier_token, "supplier"))
-    return [*carrier.calls(), *supplier.calls()]
 
 
 async def _subscriptions(
@@ -327,7 +310,9 @@ async def _subscriptions(
     # A connection for each while it handles events, out of the way of what its handler needs.
     leaders = await stack.enter_async_context(store_pool(urls.app, max(1, len(starters))))
     return [
-        Subscription(leaders, tail, starter.name, starter, starter.from_start, commits.event())
+        Subscription(
+            leaders, tail, starter.name, in_the_trace_of(starter), starter.from_start, commits.event()
+        )
         for starter in starters
     ]
 
@@ -341,12 +326,6 @@ async def _rebuilds(
     return Rebuilds(
         urls.owner, app_role, store, projections, lambda name: tables_file(name).read_text("utf-8")
     )
-
-
-def _sandbox_url(settings: Settings, name: str) -> str:
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # an address to talk to, not to bind
-    host = everywhere.get(settings.host, settings.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}/sandbox/{name}"
 
 
 async def _start(stack: AsyncExitStack, runtime: Runtime) -> None:

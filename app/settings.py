@@ -128,6 +128,8 @@ class Settings(BaseSettings):
 
     metrics_open: bool = False
     """Whether `/metrics` is answered without a token."""
+    otlp_url: HttpUrl | None = None
+    """A collector of traces, OTLP over HTTP; `/v1/traces` is added. Unset: there are none."""
 
     master_key: MasterKeyText | None = Field(default=None, repr=False)
     """Wraps the keys of personal data: 32 bytes in base64. Several, separated by commas: the first wraps, all

@@ -64,6 +64,9 @@ class Figures:
         self.request_seconds = self._histogram(
             "saga_http_request_seconds", "From a request to the start of its answer.", "method", "route"
         )
+        self.spans = self._counter(
+            "saga_trace_spans", "Spans that a collector has taken, and those that were lost.", "outcome"
+        )
         build = {"version": version("saga-orchestrator"), "python": python_version(), "kind": kind}
         self._gauge("saga_build_info", "What runs here; 1.", *build).labels(**build).set(1)
 

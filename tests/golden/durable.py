@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from app.runtime import remote_calls
+from app.remotes import remote_calls
 from app.settings import Settings
 from domain import Catalog, Command, Event
 from domain.aggregates import CATALOG
