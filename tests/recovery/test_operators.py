@@ -6,6 +6,8 @@ import httpx
 import pytest
 
 from tests.acceptance.server import Json, money, until
+from tests.conftest import Database
+from tests.recovery.launcher import serving
 from tests.recovery.scripted import (
     NO_ACCOUNT,
     PIVOT,
@@ -16,6 +18,7 @@ from tests.recovery.scripted import (
     child,
     deposit,
     run_script,
+    serve_scripted,
     undone,
     wait,
 )
@@ -179,6 +182,21 @@ def test_a_stuck_saga_is_abandoned(scripts: httpx.Client) -> None:
     assert answer.json()["status"] == "abandoned"
     assert [each["step"] for each in answer.json()["left"]] == ["1", "2"]
     assert ask(scripts, "given-up", "abandon").json() == answer.json()
+
+
+def test_a_stuck_saga_holds_up_nobody(database: Database) -> None:
+    """It keeps neither the only slot of the server, nor an account that it has touched."""
+    with (
+        serving(database, serve_scripted, SAGA_SLOTS="1") as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
+        stuck = stuck_at_a_booking(http, "in-the-way")
+
+        run_script(http, "beside", deposit("in-the-way-a"), book("beside"), deposit("beside-b"))
+
+        await_status(http, "beside", "completed")
+        assert balance(http, "in-the-way-a") == 2
+        assert saga(http, "in-the-way") == stuck
 
 
 def test_the_next_attempt_of_a_call_is_made_now(scripts: httpx.Client, shared_look: Look) -> None:
