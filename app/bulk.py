@@ -6,32 +6,60 @@ journal, in the append that acts. One that refuses does not stop the others.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Literal
 
 import psycopg
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.positions import Position
 from app.problems import InvalidRequest, family_of
 from app.readmodels.sagas import SagaFilter, SagaList, SagaRow
 from domain import Event
-from eventstore import StoreUnavailable
+from domain.values import Id
+from eventstore import RecordedEvent, StoreUnavailable
+from eventstore.validation import MAX_VERSION
 from workflows.saga import SagaEngine, journal, operations
 from workflows.saga.commands import Contention
 from workflows.saga.engine import Decide
-from workflows.saga.errors import NotPossible, SagaError, SagaNotFound
+from workflows.saga.errors import NotPossible, SagaError, SagaMoved, SagaNotFound
 from workflows.saga.state import SagaState, read_state
 from workflows.saga.summary import SagaStatus
 
 SAGAS_MAX: Final = 500
 """As many does one request touch, at most."""
 
+LATER_MAX: Final = 1_000
+"""So many entries after the version that was seen are looked through for the same request."""
+
 Action = Literal["compensate", "retry", "resume", "skip", "abandon", "signal"]
+_ENTRIES: Final[Mapping[Action, type[Event]]] = {
+    "compensate": journal.CompensationRequested,
+    "retry": journal.RetryRequested,
+    "resume": journal.Resumed,
+    "skip": journal.StepSkipped,
+    "abandon": journal.SagaAbandoned,
+    "signal": journal.SignalReceived,
+}
 
 log = structlog.get_logger(__name__)
+
+
+class SeenSaga(BaseModel):
+    """A saga as a dry run has shown it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    saga_id: Id
+    status: SagaStatus
+    journal_version: int = Field(ge=1, le=MAX_VERSION)
+
+    def still(self, state: SagaState) -> bool:
+        """Whether it is as it was seen. One that has a run may have gone on, but not to another status: what
+        can be asked of it counts once by itself."""
+        return state.status == self.status and (state.version == self.journal_version or not state.idle)
 
 
 class BulkOutcome(BaseModel):
@@ -42,6 +70,7 @@ class BulkOutcome(BaseModel):
     saga_id: str
     name: str
     status: SagaStatus
+    journal_version: int | None = None
     outcome: Literal["would-act", "acted", "nothing-to-do", "refused", "failed", "unknown"]
     code: str | None = None
     detail: str | None = None
@@ -58,21 +87,35 @@ class BulkAnswer(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class BulkAction:
-    """What to do to which sagas. `decide` says it for one."""
+    """What to do to which sagas. `decide` says it for one; those in `seen`, by id, must be as they were.
+
+    `reason` is that of the request, or the id of its signal: by it the same request is known again.
+    """
 
     action: Action
     decide: Decide
     wanted: SagaFilter
     actor: str
     dry_run: bool
+    seen: Mapping[str, SeenSaga] = field(default_factory=dict)
+    reason: str | None = None
 
     def decide_if_wanted(self, state: SagaState, next_run: int) -> Event | None:
-        """Raises NotPossible for a saga that the filter does not mean any more."""
+        """Raises NotPossible for a saga that the filter does not mean any more, and SagaMoved."""
+        seen = self.seen.get(state.saga_id)
+        if seen is not None and not seen.still(state):
+            raise SagaMoved(state.saga_id, state.version)
         if self.wanted.status not in (None, state.status):
             raise NotPossible(f"the filter does not mean it any more: it is {state.status}")
         if not self.wanted.attributes.items() <= state.attributes.items():
             raise NotPossible("the filter does not mean it any more: its attributes have changed")
         return self.decide(state, next_run)
+
+    def made(self, entry: RecordedEvent) -> bool:
+        """Whether an entry of a journal is what this request asks for."""
+        told = entry.data.get("id" if self.action == "signal" else "reason")
+        same = (entry.data.get("actor"), told) == (self.actor, self.reason)
+        return same and entry.type == _ENTRIES[self.action].__name__
 
 
 async def deciding(
@@ -127,6 +170,9 @@ async def _outcome(engine: SagaEngine, asked: BulkAction, row: SagaRow, seconds_
             await (_weigh if asked.dry_run else _act)(engine, asked, said)
     except ValidationError as error:
         said.code, said.detail = "invalid", str(InvalidRequest.of(error, "data"))
+    except SagaMoved as error:
+        said.code = family_of(error).code
+        said.detail = f"it is not any more as it was seen: {said.status} now, at version {error.version}"
     except (SagaError, Contention) as error:
         said.code, said.detail = family_of(error).code, str(error)
     except (StoreUnavailable, TimeoutError, psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -141,7 +187,7 @@ async def _weigh(engine: SagaEngine, asked: BulkAction, said: BulkOutcome) -> No
     state = await read_state(engine.store, engine.codec, said.saga_id)
     if state is None:
         raise SagaNotFound(f"there is no saga {said.saga_id!r}")
-    said.status = state.status
+    said.status, said.journal_version = state.status, state.version
     entry = asked.decide_if_wanted(state, state.named_run + 1)
     said.outcome = "nothing-to-do" if entry is None else "would-act"
     said.detail = _effect(entry, state)
@@ -158,10 +204,23 @@ async def _act(engine: SagaEngine, asked: BulkAction, said: BulkOutcome) -> None
         effect = _effect(entry, state)
         return entry
 
-    saga = await engine.request(said.saga_id, decide, asked.actor)
-    said.status = saga.status
+    try:
+        saga = await engine.request(said.saga_id, decide, asked.actor)
+    except SagaMoved:
+        if not await _made_before(engine, asked, said.saga_id):
+            raise
+        said.outcome, said.detail = "nothing-to-do", "this very request has done it already"
+        return
+    said.status, said.journal_version = saga.status, saga.journal_version
     said.outcome = "nothing-to-do" if entry is None else "acted"
     said.detail = effect
+
+
+async def _made_before(engine: SagaEngine, asked: BulkAction, saga_id: str) -> bool:
+    """Whether the same request, sent twice, is why the saga is not as it was seen."""
+    stream, version = journal.journal_stream(saga_id), asked.seen[saga_id].journal_version
+    read = engine.store.read_stream(stream, after=version, limit=LATER_MAX)
+    return any([asked.made(entry) async for entry in read])
 
 
 def _effect(entry: Event | None, state: SagaState) -> str:

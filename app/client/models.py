@@ -46,6 +46,7 @@ class BulkOutcome(TypedDict):
     status: Literal[
         "queued", "running", "waiting", "compensating", "stuck", "completed", "compensated", "abandoned"
     ]
+    journal_version: NotRequired[int | None]
     outcome: Literal["would-act", "acted", "nothing-to-do", "refused", "failed", "unknown"]
     code: NotRequired[str | None]
     detail: NotRequired[str | None]
@@ -471,6 +472,14 @@ class BulkFilter(TypedDict):
     ids: NotRequired[list[Id]]
 
 
+class SeenSaga(TypedDict):
+    saga_id: str
+    status: Literal[
+        "queued", "running", "waiting", "compensating", "stuck", "completed", "compensated", "abandoned"
+    ]
+    journal_version: int
+
+
 class BulkRequest(TypedDict):
     action: Literal["compensate", "retry", "resume", "skip", "abandon", "signal"]
     filter: BulkFilter
@@ -479,6 +488,7 @@ class BulkRequest(TypedDict):
     signal: NotRequired[str | None]
     id: NotRequired[str | None]
     data: NotRequired[dict[str, Any]]
+    seen: NotRequired[list[SeenSaga]]
     dry_run: NotRequired[bool]
     limit: NotRequired[int]
     after: NotRequired[str | None]

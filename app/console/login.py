@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.api.requests import RuntimeOf, in_time
+from app.console.navigation import home_of
 from app.console.rendering import page
 from app.security.errors import NotAuthenticated
 from app.security.forms import check_origin, form_of
@@ -41,7 +42,8 @@ async def login(request: Request, runtime: RuntimeOf) -> Response:
             cookie = await runtime.access.sessions.begin(principal)
     except NotAuthenticated as refused:
         return _page(request, onward, str(refused), 401)
-    answer = RedirectResponse(_inside(onward), 303)
+    inside = _inside(onward)
+    answer = RedirectResponse(home_of(principal) if inside == CONSOLE else inside, 303)
     _set_cookie(request, answer, cookie, int(runtime.access.sessions.seconds))
     return answer
 

@@ -9,12 +9,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from app.console.filters import duration, money, pretty, when
-from app.console.navigation import NAVIGATION
+from app.console.navigation import home_of, navigation_of
 from app.console.static_files import asset
 from app.security.authorizing import principal_of
 from app.security.forms import csrf_of
 from app.security.roles import Principal, Role
-from app.security.rules import CONSOLE, LOGIN, LOGOUT
+from app.security.rules import LOGIN, LOGOUT
 
 FLASHES: Final[Mapping[str, str]] = {
     "abandoned": "The saga is abandoned.",
@@ -43,27 +43,31 @@ _environment: Final = Environment(
     lstrip_blocks=True,
 )
 _environment.filters |= {"when": when, "duration": duration, "money": money, "pretty": pretty}
-_environment.globals |= {"asset": asset, "login": LOGIN, "logout": LOGOUT, "console": CONSOLE}
+_environment.globals |= {"asset": asset, "login": LOGIN, "logout": LOGOUT}
 
 
 def page(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
-    """A page. Its template also knows `principal`, `csrf`, `navigation`, `path`, `flash` and `can(role)`."""
+    """A page. Its template also knows `principal`, `csrf`, `navigation`, `home`, `path`, `flash` and
+    `can(role, saga)`: whether who asks has the role for all sagas, or for those of the name `saga`."""
     principal = principal_of(request)
     known = {
         "principal": principal,
         "secured": request.app.state.runtime.access.required,
         "csrf": csrf_of(request),
-        "navigation": NAVIGATION,
+        "navigation": navigation_of(principal),
+        "home": home_of(principal),
         "path": request.scope["path"],
         "flash": FLASHES.get(request.query_params.get(DONE, "")),
-        "can": lambda role: allowed(principal, role),
+        "can": lambda role, saga=None: allowed(principal, role, saga),
     }
     return HTMLResponse(_environment.get_template(template).render(known | context), status)
 
 
-def allowed(principal: Principal | None, role: str) -> bool:
+def allowed(principal: Principal | None, role: str, saga: str | None = None) -> bool:
     """Whether who asks has the role, by its word; everybody has where nobody has to say who it is."""
-    return principal is None or principal.may(Role.of(role))
+    if principal is None or principal.may(Role.of(role)):
+        return True
+    return saga is not None and principal.may_saga(Role.of(role), saga)
 
 
 def see_other(path: str, flash: str | None = None, **query: str) -> RedirectResponse:

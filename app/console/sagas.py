@@ -11,9 +11,13 @@ from app.api.filters import filter_of
 from app.api.positions import after_of
 from app.api.reading import ReaderOf
 from app.api.requests import RuntimeOf, in_time, validated
+from app.bulk import SAGAS_MAX
+from app.console.bulk import deeds_on
 from app.console.rendering import page
 from app.console.saga.reading import address_of
 from app.readmodels.sagas import NAME, SAGAS, SORT
+from app.security.authorizing import principal_of
+from app.security.roles import Role
 from domain.values import Id
 from workflows.saga.errors import InvalidSagaId, SagaNotFound
 from workflows.saga.summary import SagaStatus
@@ -54,12 +58,19 @@ async def _wanted(request: Request) -> Wanted:
 async def sagas(
     request: Request, runtime: RuntimeOf, reader: ReaderOf, wanted: Annotated[Wanted, Depends(_wanted)]
 ) -> Response:
-    """Newest first. A search for an id that there is leads to that saga. Raises InvalidRequest, WrongSaga."""
+    """Newest first. A search for an id that there is leads to that saga. Who has a role for some sagas only
+    chooses one of them. Raises InvalidRequest, WrongSaga.
+    """
     if wanted.q is not None and await _exists(runtime, wanted.q):
         return RedirectResponse(address_of(wanted.q), 303)
+    principal = principal_of(request)
+    own = None if principal is None else principal.sagas(Role.READER)
+    if own is not None and wanted.name is None and len(own) == 1:
+        return RedirectResponse(wanted.address(name=min(own)), 303)
     attributes = [text for text in (wanted.attribute, wanted.q) if text and ":" in text]
     context: dict[str, Any] = {"rows": [], "following": None}
-    if wanted.q is None or ":" in wanted.q:
+    choose = own is not None and wanted.name is None
+    if not choose and (wanted.q is None or ":" in wanted.q):
         rules = await filter_of(
             request, wanted.status, wanted.name, wanted.correlation_id, wanted.parent, attributes
         )
@@ -73,8 +84,13 @@ async def sagas(
         wanted=wanted,
         filtered=wanted != Wanted(),
         first=wanted.address(after=None) if wanted.after else None,
-        names=sorted(definition.name for definition in runtime.registry),
+        names=sorted(own if own is not None else (definition.name for definition in runtime.registry)),
+        limited=own is not None,
+        choose=choose,
         statuses=STATUSES,
+        attributes=attributes,
+        deeds=deeds_on(runtime, wanted.name),
+        most=SAGAS_MAX,
         **context,
     )
 

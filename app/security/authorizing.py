@@ -39,12 +39,13 @@ async def authorize(request: Request) -> None:
         raise RoleTooLow("nobody may do this")
     if rule.role is None or principal.may(rule.role):
         return
-    if not principal.may_somewhere(rule.role):
-        raise RoleTooLow(f"the role {rule.role.word} is needed")
+    role = rule.limited or rule.role
+    if not principal.may_somewhere(role):
+        raise RoleTooLow(f"the role {role.word} is needed")
     if rule.reach is Reach.SAGA_NAME:
-        check_saga(principal, rule.role, request.path_params["name"])
+        check_saga(principal, role, request.path_params["name"])
     elif rule.reach is Reach.SAGA_ID:
-        await _check_saga_id(request, principal, rule.role, request.path_params["saga_id"])
+        await _check_saga_id(request, principal, role, request.path_params["saga_id"])
     elif rule.reach is Reach.EVERYTHING:
         raise WrongSaga("the role is limited to some sagas, and this is about all of them")
 

@@ -59,3 +59,9 @@ class Principal:
         return any(
             grant.role >= role and (grant.sagas is None or saga in grant.sagas) for grant in self.grants
         )
+
+    def sagas(self, role: Role) -> frozenset[str] | None:
+        """The names of the sagas that it has the role for; None for all."""
+        if self.may(role):
+            return None
+        return frozenset().union(*(grant.sagas or () for grant in self.grants if grant.role >= role))

@@ -23,10 +23,12 @@ class Reach(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who may call a route. `role` None: anybody, without a token."""
+    """Who may call a route. `role` None: anybody, without a token. `limited`: what it takes of one whose role
+    is for some sagas only, where that is more."""
 
     role: Role | None
     reach: Reach = Reach.EVERYTHING
+    limited: Role | None = None
 
 
 PUBLIC: Final = Rule(None)
@@ -92,6 +94,22 @@ RULES: Final[dict[tuple[str, str], Rule]] = {
     ("GET", "/audit/anchors"): _READ,
     ("GET", "/audit/proofs/{event}"): _READ,
     ("GET", "/executors"): _READ,
+    # What of the console one may who is limited to some sagas; its other pages are below.
+    ("GET", "/console/live"): Rule(
+        Role.READER, Reach.NOTHING
+    ),  # it says that something was written, not what
+    ("GET", "/console/sagas"): Rule(Role.READER, Reach.CHOSEN),
+    ("POST", "/console/sagas/bulk"): Rule(Role.OPERATOR, Reach.CHOSEN),
+    ("POST", "/console/sagas/bulk/act"): Rule(Role.OPERATOR, Reach.CHOSEN),
+    ("GET", "/console/sagas/{saga_id}"): _READ_SAGA,
+    # It tells of aggregates, which readers of all sagas see anyway.
+    ("GET", "/console/sagas/{saga_id}/undo"): Rule(Role.READER, Reach.SAGA_ID, limited=Role.OPERATOR),
+    ("POST", "/console/sagas/{saga_id}/undo"): _OPERATE_SAGA,
+    ("POST", "/console/sagas/{saga_id}/retry"): _OPERATE_SAGA,
+    ("POST", "/console/sagas/{saga_id}/resume"): _OPERATE_SAGA,
+    ("POST", "/console/sagas/{saga_id}/skip"): _OPERATE_SAGA,
+    ("POST", "/console/sagas/{saga_id}/abandon"): _OPERATE_SAGA,
+    ("POST", "/console/sagas/{saga_id}/signals/{signal}"): _OPERATE_SAGA,
 }
 
 DOCS: Final = "/docs"
@@ -119,7 +137,8 @@ def free(path: str) -> bool:
 
 
 def rule_of(method: str, template: str, path: str) -> Rule | None:
-    """The rule of a route: by the template that it was found by, below /console and /sandbox by its path."""
+    """The rule of a route: by the template that it was found by; of what else is below /console, and of
+    /sandbox, by its path."""
     if method == "HEAD":
         method = "GET"
     if path.startswith(SANDBOX):
@@ -128,6 +147,6 @@ def rule_of(method: str, template: str, path: str) -> Rule | None:
         return PUBLIC
     if path == LOGOUT:
         return _DOCUMENTS
-    if below_console(path):
+    if below_console(path) and (method, template) not in RULES:
         return _READ if method == "GET" else _ADMIN if path.startswith(CONSOLE_PROJECTIONS) else _OPERATE
     return RULES.get((method, template))

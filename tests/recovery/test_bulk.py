@@ -102,6 +102,26 @@ def test_one_that_is_not_any_more_what_was_asked_for_is_left_alone(scripts: http
     assert saga(scripts, saga_id)["status"] == "abandoned"
 
 
+def test_only_what_is_still_as_it_was_seen_is_acted_on_and_once(scripts: httpx.Client) -> None:
+    same, moved = sorted(waiting(scripts, "seen", 1, 2))
+    wanted = {"ids": [same, moved]}
+    dry: Json = scripts.post("/sagas/bulk", json={"action": "abandon", "filter": wanted}).json()
+    fields = ("saga_id", "status", "journal_version")
+    seen = [{field: each[field] for field in fields} for each in dry["outcomes"]]
+    ask(scripts, moved, "compensate").raise_for_status()
+    await_status(scripts, moved, "compensated")
+
+    first = bulk(scripts, "abandon", wanted, seen=seen, dry_run=False)
+    again = bulk(scripts, "abandon", wanted, seen=seen, dry_run=False)
+
+    assert outcomes(first) == {same: "acted", moved: "refused"}
+    assert outcomes(again) == {same: "nothing-to-do", moved: "refused"}
+    [refused] = [each for each in first["outcomes"] if each["outcome"] == "refused"]
+    assert refused["code"] == "version-mismatch"
+    assert refused["detail"].startswith("it is not any more as it was seen: compensated now")
+    assert len(entries(scripts, same, "SagaAbandoned")) == 1
+
+
 def test_a_signal_goes_to_many_and_counts_once_in_each(scripts: httpx.Client) -> None:
     ids = waiting(scripts, "all", 1, 2)
     signal = {"signal": "go", "id": "one", "data": {"amount": 1, "note": "all of you"}}
@@ -149,8 +169,10 @@ def test_the_rest_is_found_by_the_cursor(scripts: httpx.Client) -> None:
         ({"filter": {"ids": ["a b"]}}, "filter.ids.0"),
         ({"filter": {"ids": ["x"] * 501}}, "filter.ids"),
         ({"action": "explode"}, "action"),
-        ({"reason": None}, "reason"),
+        ({"reason": None, "dry_run": False}, "reason"),
         ({"limit": 501}, "limit"),
+        ({"seen": [{"saga_id": "x", "status": "stuck", "journal_version": 0}]}, "seen.0.journal_version"),
+        ({"seen": [{"saga_id": "x", "status": "stuck"}]}, "seen.0.journal_version"),
         ({"after": "junk"}, "after"),
         ({"force": True}, "force"),
         ({"action": "signal", "id": "one"}, "signal"),

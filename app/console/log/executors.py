@@ -1,10 +1,11 @@
-"""The processes that run sagas, and what they have in hand."""
+"""The processes that run sagas, what they have in hand, and whose runs they took over."""
 
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
 from app.api.requests import RuntimeOf, in_time
+from app.console.log.queries import WINDOW_EVENTS, takeovers
 from app.console.rendering import page
 from app.executors.listing import BURIED_HOURS, LISTED_MAX, list_executors
 
@@ -19,6 +20,7 @@ async def executors(request: Request, runtime: RuntimeOf) -> Response:
     async with in_time(runtime):
         found = await list_executors(runtime.pool, runtime.runs)
         runs = await runtime.runs.pending()
+        taken_over = await takeovers(runtime)
     return page(
         request,
         "executors.html",
@@ -26,6 +28,8 @@ async def executors(request: Request, runtime: RuntimeOf) -> Response:
         full=len(found) == LISTED_MAX,
         listed_max=LISTED_MAX,
         hours=BURIED_HOURS,
+        taken_over=taken_over,
+        window=WINDOW_EVENTS,
         own=runtime.lease.executor_id,
         runs=runs[:RUNS_SHOWN],
         more_runs=len(runs) - RUNS_SHOWN,

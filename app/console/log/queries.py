@@ -9,6 +9,7 @@ from psycopg.rows import class_row
 
 from app.runtime import Runtime
 from eventstore import RecordedEvent
+from workflows.saga.journal import RunStarted, journal_stream
 
 STREAMS_PAGE: Final = 50
 NEWEST_SHOWN: Final = 10
@@ -17,6 +18,9 @@ WINDOW_EVENTS: Final = 20_000
 LATER_EVENTS: Final = 5_000
 """So many events after one are looked through for what it has caused."""
 CAUSED_MAX: Final = 50
+TAKEOVERS_SHOWN: Final = 50
+TAKEN_OVER_SHOWN: Final = 5
+"""So many sagas of each takeover are named."""
 
 # From one name to the next by the index of (stream, version), never through the events of a stream.
 _STREAMS: Final = """
@@ -67,6 +71,20 @@ with looked_at as (
 select array(select position from looked_at where {_MATCHES} order by position limit %(limit)s),
        (select max(position) from looked_at)"""
 
+# A run is begun again under its number when another executor goes on with it.
+_TAKEOVERS: Final = f"""
+with looked_at as (
+    select position, stream, type, data, recorded_at from eventstore.events
+     where position <= %(safe)s order by position desc limit {WINDOW_EVENTS}),
+begun as (
+    select substr(stream, %(prefix)s) as saga_id, position, recorded_at, data->>'executor' as executor,
+           lag(data->>'executor') over (partition by stream, data->>'run' order by position) as before
+      from looked_at where type = %(type)s)
+select before, executor, count(*)::int as runs, max(recorded_at) as latest,
+       (array_agg(saga_id order by position desc))[:{TAKEN_OVER_SHOWN}] as sagas
+  from begun where before <> executor
+ group by before, executor order by latest desc limit {TAKEOVERS_SHOWN}"""
+
 _CAUSED: Final = f"""
 select array(select position
                from (select position, metadata from eventstore.events
@@ -89,6 +107,17 @@ class StreamRow:
     version: int
     recorded_at: datetime
     type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """Runs that one executor had begun, `before`, and another one went on with; the latest of their sagas."""
+
+    before: str
+    executor: str
+    runs: int
+    latest: datetime
+    sagas: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +155,18 @@ async def newest_streams(runtime: Runtime) -> list[StreamRow]:
     async with runtime.pool.connection() as connection:
         cursor = connection.cursor(row_factory=class_row(StreamRow))
         return await (await cursor.execute(_NEWEST.encode(), parameters)).fetchall()
+
+
+async def takeovers(runtime: Runtime) -> list[Takeover]:
+    """Who went on with whose runs, the latest first, by the last events of the log."""
+    parameters = {
+        "safe": await runtime.store.safe_position(),
+        "type": RunStarted.__name__,
+        "prefix": len(journal_stream("")) + 1,
+    }
+    async with runtime.pool.connection() as connection:
+        cursor = connection.cursor(row_factory=class_row(Takeover))
+        return await (await cursor.execute(_TAKEOVERS.encode(), parameters)).fetchall()
 
 
 async def find_events(runtime: Runtime, wanted: Wanted, start: int, limit: int, *, backwards: bool) -> Found:
