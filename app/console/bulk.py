@@ -173,7 +173,7 @@ async def preview(request: Request, runtime: RuntimeOf) -> Response:
         would=would,
         seen=[f"{each.saga_id}@{each.journal_version}@{each.status}" for each in would],
         others=[each for each in answer.outcomes if each.outcome != "would-act"],
-        missing=_missing(form.ids(), answer) if form.which != "all" else [],
+        missing=_missing(form.ids(), answer) if form.which != "all" and answer.next is None else [],
         more=answer.next is not None,
         most=SAGAS_MAX,
     )
