@@ -6,8 +6,9 @@ import sys
 from typing import Any, Final, Literal, TextIO
 
 import structlog
+from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 # DBOS names the run on its records under these names (its workflow id is ours of the run).
 _SECRETS: Final = re.compile(
@@ -63,6 +64,7 @@ def configure_logging(log_format: LogFormat | None, level: str, stream: TextIO |
 def _shared_processors() -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
+        _with_trace,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
@@ -70,6 +72,15 @@ def _shared_processors() -> list[Processor]:
         structlog.processors.StackInfoRenderer(),
         structlog.processors.UnicodeDecoder(),
     ]
+
+
+def _with_trace(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """What is logged in a span says so, as far as traces are collected."""
+    span = get_current_span().get_span_context()
+    if span.is_valid:
+        event["trace_id"] = format_trace_id(span.trace_id)
+        event["span_id"] = format_span_id(span.span_id)
+    return event
 
 
 def _renderers(log_format: LogFormat, stream: TextIO) -> list[Processor]:

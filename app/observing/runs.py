@@ -80,7 +80,10 @@ def observed(runner: Runner, tracing: Tracing) -> Execute:
         }
         if name in runner.registry:
             about["saga.version"] = runner.registry.saga(name).version
-        with under_way(tracing, f"run {name}", about, context=context) as span:
+        with (
+            structlog.contextvars.bound_contextvars(executor=runner.executor),
+            under_way(tracing, f"run {name}", about, context=context) as span,
+        ):
             token = _run.set(_Run(name, span))
             try:
                 came_to = await runner.run(saga_id, number, execution, state)
@@ -110,7 +113,10 @@ def _spanned(name: str, send: Send, tracing: Tracing) -> Send:
         run = _run.get()
         if run is not None and step in run.undoing:
             about["saga.compensation"] = True
-        with under_way(tracing, name, about, kind=SpanKind.CLIENT):
+        with (
+            structlog.contextvars.bound_contextvars(step=step),
+            under_way(tracing, name, about, kind=SpanKind.CLIENT),
+        ):
             return await send(argument, key)
 
     return sending

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from opentelemetry.sdk.trace import TracerProvider
 
 from app.logging import LogFormat, configure_logging
 from app.security.tokens import new_token
@@ -42,6 +43,21 @@ def test_own_and_foreign_records_are_json_with_the_bound_saga() -> None:
         "uvicorn.error",
         "order-1",
     )
+
+
+def test_what_is_logged_in_a_span_says_so() -> None:
+    stream = io.StringIO()
+    configure_logging("json", "INFO", stream)
+
+    with TracerProvider().get_tracer("test").start_as_current_span("run") as span:
+        structlog.get_logger("workflows").info("inside")
+        logging.getLogger("uvicorn.error").warning("inside, too")
+    structlog.get_logger("workflows").info("outside")
+
+    *inside, outside = lines(stream)
+    ids = f"{span.get_span_context().trace_id:032x}", f"{span.get_span_context().span_id:016x}"
+    assert [(line["trace_id"], line["span_id"]) for line in inside] == [ids, ids]
+    assert not {"trace_id", "span_id"} & outside.keys()
 
 
 def test_dbos_records_keep_the_run_and_lose_the_advertisement() -> None:
