@@ -26,6 +26,7 @@ from app.executors.lease import Kind
 from app.executors.periodic import periodically, persistently
 from app.observing.cluster import ClusterFigures
 from app.observing.figures import Figures
+from app.observing.operators import ObservedEngine
 from app.observing.runs import ObservedHandler, ObservedStore, observed, observed_call
 from app.observing.spans import TracedStore, in_the_trace_of
 from app.observing.tracing import Tracing, tracing_to
@@ -246,7 +247,7 @@ async def _build(
     await privacy.keys.check()
     calls = [observed_call(private(call, privacy), tracing) for call in registry.calls]
     registry = Registry(registry.sagas, calls)
-    engine = SagaEngine(store, registry, codec, privacy.protect)
+    engine = ObservedEngine(store, registry, codec, privacy.protect, figures=figures)
     by_name = {projection.name: projection for projection in projections_of(codec)}
     tail = Tail(pool, store)
     subscriptions = await _subscriptions(stack, urls, engine, tail, commits)

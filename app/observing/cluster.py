@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from app.executors.listing import read_executors
 from eventstore.connections import Pool
+from eventstore.diagnosis import OpenAppend, open_appends
 from eventstore.standings import FollowerView, slots_of
 
 KNOWN_SECONDS: Final = 5.0
@@ -57,6 +58,7 @@ class ClusterFigures:
     standings: Callable[[], Awaitable[list[FollowerView]]]
     _text: bytes = b""
     _until: float = 0.0
+    _open_since: dict[tuple[int, int], float] = field(default_factory=dict)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def text(self) -> bytes:
@@ -82,6 +84,7 @@ class ClusterFigures:
             sagas = await (await connection.execute(OPEN_SAGAS)).fetchall()
             stuck = await (await connection.execute(_STUCK)).fetchall()
             queues = await (await connection.execute(_QUEUES)).fetchall()
+        held = self._held_seconds(await open_appends(self.pool))
         executors = Counter((each.kind, each.state) for each in await read_executors(self.pool))
         return [
             _counts("saga_sagas", "Sagas that have not ended.", ["saga", "status"], sagas),
@@ -92,11 +95,27 @@ class ClusterFigures:
                 ["kind", "state"],
                 executors.items(),
             ),
+            _gauge(_HELD, [], [((), held)]),
             *_followers(await self.standings()),
         ]
 
+    def _held_seconds(self, appends: list[OpenAppend]) -> float:
+        """Since when the oldest of them is open. That of a role whose activity ours may not see is as old as
+        we have known it."""
+        now = monotonic()
+        self._open_since = {
+            (each.pid, each.position): self._open_since.get((each.pid, each.position), now)
+            for each in appends
+        }
+        told = [each.open_for.total_seconds() for each in appends if each.open_for]
+        return max([0.0, *told, *(now - since for since in self._open_since.values())])
+
 
 _READ: Final = ("saga_cluster_read", "Whether the database could be asked.")
+_HELD: Final = (
+    "saga_position_held_seconds",
+    "Age of the oldest transaction that has appended and not ended; 0 for none.",
+)
 _EVENTS: Final = ("saga_follower_lag_events", "Events that a follower of the log has not taken in.")
 _SECONDS: Final = ("saga_follower_lag_seconds", "Age of the first event that it has not taken in.")
 _PARKED: Final = ("saga_follower_parked", "Whether it stands still until a person does something.")

@@ -87,6 +87,9 @@ class Figures:
         self.stuck = self._counter("saga_became_stuck", "Sagas that became stuck.", "saga", "reason")
         self.parked = self._counter("saga_parked", "Runs that ended in a wait.", "saga")
         self.ended = self._counter("saga_ended", "Sagas that ended.", "saga", "status")
+        self.operations = self._counter(
+            "saga_operations", "What was asked of sagas from outside their runs.", "saga", "action"
+        )
 
     def _store_figures(self) -> None:
         self.batch_items = Histogram(

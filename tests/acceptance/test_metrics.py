@@ -38,8 +38,8 @@ def transfer(http: httpx.Client, source: str, target: str, amount: int, status: 
     return str(saga["saga_id"])
 
 
-def run_sagas(http: httpx.Client) -> None:
-    """Three completed, one compensated; one of the first is undone and gets stuck."""
+def run_sagas(http: httpx.Client) -> str:
+    """Three completed, one compensated; one of the first is undone and gets stuck. Gives the id of that."""
     source, target, third = account_with(http, 100), account_with(http, 0), account_with(http, 0)
     saga_id = transfer(http, source, target, 10, "completed")
     transfer(http, target, third, 10, "completed")
@@ -47,6 +47,7 @@ def run_sagas(http: httpx.Client) -> None:
     transfer(http, source, "nobody", 5, "compensated")
     http.post(f"/sagas/{saga_id}/compensate", json={"reason": "a test"}).raise_for_status()
     until(lambda: http.get(f"/sagas/{saga_id}").json()["status"] == "stuck")
+    return saga_id
 
 
 @pytest.fixture
@@ -84,6 +85,21 @@ def test_what_sagas_did_is_counted(http: httpx.Client) -> None:
     assert figure(figures, "saga_executors", kind="server", state="alive") == 1
     assert figure(figures, "saga_follower_parked", follower="sagas", slot="live") == 0
     assert figure(figures, "saga_pool_connections_max", pool="appender") == 1
+
+
+def test_what_operators_ask_is_counted_once(http: httpx.Client) -> None:
+    saga_id = run_sagas(http)
+    for _ in range(2):
+        http.post(f"/sagas/{saga_id}/abandon", json={"reason": "a test"})
+    refused = http.post(f"/sagas/{saga_id}/resume", json={"reason": "a test"})
+
+    figures = scraped(http)
+
+    assert refused.status_code == 409
+    assert figure(figures, "saga_operations_total", saga=SAGA, action="compensate") == 1
+    assert figure(figures, "saga_operations_total", saga=SAGA, action="abandon") == 1
+    assert figure(figures, "saga_operations_total", saga=SAGA, action="resume") == 0
+    assert figure(figures, "saga_ended_total", saga=SAGA, status="abandoned") == 1
 
 
 def test_ids_and_paths_make_no_series(http: httpx.Client) -> None:
