@@ -7,7 +7,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -99,7 +99,12 @@ def postmasters(data_dir: Path) -> list[psutil.Process]:
     """The servers of this directory: of Postgres's processes there those whose parent is none."""
     found = Cluster(data_dir).processes()
     numbers = {process.pid for process in found}
-    return [process for process in found if process.ppid() not in numbers]
+    alone = []
+    for process in found:
+        with suppress(psutil.NoSuchProcess):  # a session may just have ended
+            if process.ppid() not in numbers:
+                alone.append(process)
+    return alone
 
 
 @pytest.fixture(scope="session")
