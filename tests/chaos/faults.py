@@ -113,7 +113,7 @@ class Fleet:
 
     def keep_log(self, server: Server) -> None:
         """Under the port, by which requests and the timeline name it."""
-        if self.logs is not None:
+        if self.logs is not None and server.log.exists():
             shutil.copy(server.log, self.logs / f"server-{_port(server)}.log")
 
     def _kind(self, victim: int) -> str:
@@ -144,7 +144,8 @@ class Fleet:
 
     def _ended(self, victim: int, server: Server) -> None:
         """Say how it has ended, and whether it may have."""
-        code, told, log = server.exit_code(), self.told.pop(server.pid, []), server.log.read_text()
+        code, told = server.exit_code(), self.told.pop(server.pid, [])
+        log = server.log.read_text() if server.log.exists() else ""  # it may have ended before it wrote one
         began = STARTED in log
         how = f"{self._kind(victim)} {victim} at {_port(server)} has ended with {code}, "
         how += f"{'running' if began else 'starting'}, {f'told to by {told}' if told else 'unasked'}"
