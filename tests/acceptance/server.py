@@ -85,6 +85,12 @@ def free_port() -> int:
     return port
 
 
+def release_ports() -> None:
+    """For a process that starts thousands of servers, once none of them runs any more."""
+    while _kept_ports:
+        _kept_ports.pop().close()
+
+
 def await_ready(server: ServerProcess) -> None:
     """Wait until it answers requests. Fails with its log when it has ended."""
 

@@ -18,6 +18,7 @@ import typer
 
 from app.cluster import Cluster
 from app.database import migrate, prepare_embedded
+from tests.acceptance.server import release_ports
 from tests.chaos.rounds import Round, Setting, play
 from tests.conftest import PrivateServer, database_on_a_server_of_its_own, temporary_server
 from tests.recovery.launcher import serving
@@ -37,6 +38,7 @@ def main() -> int:
         length = min(seconds, minutes * 60 - played)
         typer.echo(f"seed {seed}: {length:.0f} s of faults on {servers} executors")
         one = _round(seed, length, servers, out)
+        release_ports()
         (out / f"round-{seed}.json").write_text(json.dumps(one.document(), indent=1, default=str))
         _show(one)
         if one.faults:

@@ -22,6 +22,8 @@ from tests.conftest import Database, PrivateServer
 from tests.recovery.launcher import Server, starting
 
 STEP_SECONDS = 0.05
+READY_SECONDS_MAX: Final = 4 * START_SECONDS_MAX
+"""All start at once, and some of them more than once."""
 LOG_CHARACTERS = 2_000
 STARTED: Final = "executor started"
 """What a process logs when it is up: from before that on it listens to signals."""
@@ -229,7 +231,7 @@ class Fleet:
             self.tend(time.monotonic())
             return all(map(_answers, self.servers))
 
-        until(ready, START_SECONDS_MAX * 2)
+        until(ready, READY_SECONDS_MAX)
 
 
 @contextmanager

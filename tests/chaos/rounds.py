@@ -156,7 +156,7 @@ def _compare_rebuilds(service: Service) -> list[str]:
             service.request(chance, "POST", f"/projections/{name}/{act}", json={"reason": "the end"})
     for name in PROJECTIONS:
         try:
-            until(partial(compare, service, chance, name, full=True))
+            until(partial(compare, service, chance, name, full=True), REST_SECONDS_MAX)
         except (AssertionError, NoAnswer) as error:
             missing.append(f"{name}: {error}")
     return missing

@@ -8,7 +8,7 @@ from tests.conftest import PrivateServer
 from tests.recovery.conftest import carrier  # noqa: F401 - a fixture
 from tests.recovery.shop import Carrier
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(900)]
 
 SEED, SECONDS, SERVERS = 489, 12, 3
 
