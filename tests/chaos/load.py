@@ -31,14 +31,14 @@ class NoAnswer(Exception):
 class Service:
     """Some servers on one database; `request` asks any of them until one answers.
 
-    `findings` are what no server should ever answer; `replenishing` are sagas that were seen in a list.
+    `findings` are what no server should ever answer, by request; `replenishing` are sagas that were listed.
     """
 
     urls: list[str]
     stopping: threading.Event = field(default_factory=threading.Event)
     figures: Counter[str] = field(default_factory=Counter)
     answers: Answers = field(default_factory=Answers)
-    findings: list[str] = field(default_factory=list)
+    findings: dict[str, str] = field(default_factory=dict)
     replenishing: set[str] = field(default_factory=set)
 
     def request(self, chance: random.Random, method: str, path: str, **content: Any) -> httpx.Response:
@@ -65,7 +65,7 @@ class Service:
 
     def finds(self, request: str, answer: httpx.Response) -> None:
         """An answer that should not be."""
-        self.findings.append(f"{request}: {answer.status_code} {answer.text}"[:TEXT_CHARACTERS_MAX])
+        self.findings[request] = f"{answer.status_code} {answer.text}"[:TEXT_CHARACTERS_MAX]
 
     def look(self, chance: random.Random, path: str) -> Json:
         """What is there; it must be."""
