@@ -83,9 +83,9 @@ class Service:
         )
         (self.answers.accepted if answer.is_success else self.answers.refused).add(saga_id)
 
-    def signal(self, chance: random.Random, saga_id: str, name: str, data: Json) -> None:
-        """Send a signal under an id that is always the same: it counts once."""
-        signal_id = f"{name}-{saga_id}"
+    def signal(self, chance: random.Random, saga_id: str, name: str, data: Json, number: int = 1) -> None:
+        """Send a signal. Its id is the same whoever sends it: each `number` counts once."""
+        signal_id = f"{name}-{number}-{saga_id}"
         body = {"id": signal_id, "data": data}
         answer = self.request(chance, "POST", f"/sagas/{saga_id}/signals/{name}", json=body)
         if answer.is_success:

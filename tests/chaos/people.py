@@ -54,13 +54,14 @@ def _return(service: Service, chance: random.Random, saga_id: str, of: str) -> N
     send_signal(service, chance, "return-order", saga_id)
 
 
-def send_signal(service: Service, chance: random.Random, name: str, saga_id: str) -> None:
+def send_signal(service: Service, chance: random.Random, name: str, saga_id: str, number: int = 1) -> None:
     """What a saga of this name waits for, the same whoever sends it."""
     fate = random.Random(saga_id)
     if name == "return-order":
-        service.signal(chance, saga_id, "approval", {"approved": fate.random() < 0.8, "by": "Ada"})
+        data: Json = {"approved": fate.random() < 0.8, "by": "Ada"}
+        service.signal(chance, saga_id, "approval", data, number)
     if name == "replenish-stock":
-        service.signal(chance, saga_id, "goods-received", {"quantity": fate.randint(1, 30)})
+        service.signal(chance, saga_id, "goods-received", {"quantity": fate.randint(1, 30)}, number)
 
 
 def warehouse(service: Service, seed: str) -> None:

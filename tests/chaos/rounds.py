@@ -143,7 +143,8 @@ def _come_to_rest(them: Fleet, look: Look, seed: int) -> list[str]:
 def _decide(service: Service, chance: random.Random, saga: Json, acts: Counter[str]) -> None:
     saga_id = saga["saga_id"]
     if saga["status"] == "waiting":
-        send_signal(service, chance, saga["name"], saga_id)
+        acts[f"signal {saga_id}"] += 1  # one that was taken back to before its wait needs another one
+        send_signal(service, chance, saga["name"], saga_id, acts[f"signal {saga_id}"])
     if saga["status"] == "stuck":
         act = STUCK_ACTS[min(acts[saga_id], len(STUCK_ACTS) - 1)]
         acts[saga_id] += 1
