@@ -154,14 +154,12 @@ async def preview(request: Request, runtime: RuntimeOf) -> Response:
     fields, data = await _fields(request)
     form = validated(Chosen, fields)
     check_saga(principal_of(request), Role.OPERATOR, form.name)
-    operation = str(uuid7())
+    wanted, operation = await _filter(request, form), str(uuid7())
     asked = _asked(runtime, form, operation, data)
     if asked.fields and not form.complete:
         return page(request, "bulk_signal.html", deed=asked.deed, fields=asked.fields, form=fields)
-    wanted = asked.request(filter=await _filter(request, form))
-    answer = await performed(
-        validated(BulkRequest, wanted), runtime, actor_of(request), principal_of(request)
-    )
+    look = validated(BulkRequest, asked.request(filter=wanted))
+    answer = await performed(look, runtime, actor_of(request), principal_of(request))
     would = [each for each in answer.outcomes if each.outcome == "would-act"]
     return page(
         request,
@@ -202,12 +200,9 @@ async def act(request: Request, runtime: RuntimeOf) -> Response:
     asked = _asked(runtime, form, form.id, data)
     seen = [_seen(text) for text in form.seen]
     ids = [each["saga_id"] for each in seen]
-    wanted = asked.request(
-        filter={"ids": ids, "name": form.name}, seen=seen, reason=form.reason, dry_run=False
-    )
-    answer = await performed(
-        validated(BulkRequest, wanted), runtime, actor_of(request), principal_of(request)
-    )
+    wanted = {"ids": ids, "name": form.name}
+    deed = asked.request(filter=wanted, seen=seen, reason=form.reason, dry_run=False)
+    answer = await performed(validated(BulkRequest, deed), runtime, actor_of(request), principal_of(request))
     untold = _missing(ids, answer)
     unknown = {each.saga_id for each in answer.outcomes if each.outcome == "unknown"}
     return page(

@@ -9,7 +9,7 @@ from typing import Any, Final
 import httpx
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 WIDE: Final = 1440
 NARROW: Final = 390
@@ -19,6 +19,7 @@ in_browser: Final = pytest.mark.asyncio(loop_scope="module")
 """Marks a test that asks for `browser`, which lives in the loop of its module."""
 SCHEMES: Final = ("light", "dark")
 GRAVE: Final = frozenset({"serious", "critical"})
+expect.set_options(timeout=60_000)  # milliseconds; a busy machine takes long for what is sure to come
 
 
 def shown(http: httpx.Client, address: str, status: int = 200, **query: str) -> str:

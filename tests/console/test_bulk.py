@@ -58,6 +58,11 @@ def listed(http: httpx.Client, saga_id: str) -> str | None:
     return next((row["status"] for row in rows if row["saga_id"] == saga_id), None)
 
 
+def listed_as(http: httpx.Client, wanted: str) -> list[str]:
+    rows = http.get("/sagas", params={"status": wanted}).raise_for_status().json()["sagas"]
+    return [row["saga_id"] for row in rows]
+
+
 def entries(http: httpx.Client, saga_id: str, kind: str) -> list[Json]:
     journal = http.get(f"/sagas/{saga_id}/journal", params={"limit": 1000}).raise_for_status().json()
     return [entry for entry in journal["entries"] if entry["type"] == kind]
@@ -147,6 +152,7 @@ def test_a_form_that_is_sent_again_later_is_no_second_attempt(http: httpx.Client
 
 def test_all_that_the_filter_means(http: httpx.Client, business: Business) -> None:
     parked = set(queued(http, "bulk-all-1", "bulk-all-2"))
+    until(lambda: {status(http, saga_id) for saga_id in listed_as(http, "queued")} == {"queued"})
     text = looked(http, "abandon", which="all", name="transfer-funds", status="queued")
 
     assert outcomes(text).keys() >= parked
@@ -208,8 +214,9 @@ def test_a_signal_asks_for_its_data_and_counts_once_in_each(http: httpx.Client, 
         (PREVIEW, {"do": "explode"}, 422),
         (PREVIEW, {"do": ""}, 422),
         (PREVIEW, {"do": "signal:approval"}, 422),
-        (PREVIEW, {"do": "signal:approval", "name": "no-such-saga"}, 404),
-        (PREVIEW, {"do": "signal:nothing", "name": "return-order"}, 404),
+        (PREVIEW, {"do": "signal:approval", "name": "no-such-saga", "saga": "x"}, 404),
+        (PREVIEW, {"do": "signal:nothing", "name": "return-order", "saga": "x"}, 404),
+        (PREVIEW, {"do": "signal:approval", "name": "return-order"}, 422),
         (PREVIEW, {"saga": "<script>alert(1)</script>"}, 422),
         (PREVIEW, {"saga": ["x"] * 501}, 422),
         (PREVIEW, {"saga": "personal:1:x"}, 422),

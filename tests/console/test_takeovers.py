@@ -27,25 +27,25 @@ def attempts(http: httpx.Client, saga_id: str) -> int:
     return sum(entry["type"] == "StepStarted" for entry in entries)
 
 
-def test_the_runs_of_a_killed_executor_are_shown_with_who_went_on(database: Database) -> None:
-    calls = ShortCalls(seconds=4.0)
+def test_the_run_of_a_killed_executor_is_shown_with_who_went_on(database: Database) -> None:
+    calls = ShortCalls(seconds=20.0)
     with serving(database, calls) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         open_shop(http)
         behave(http, mode="slow", delay_ms=60_000)
-        sagas = [place(http, order(f"order-{number}")) for number in range(2)]
-        until(lambda: all(attempts(http, saga_id) for saga_id in sagas))
         [dead] = executors(http, "alive")
         assert "No run has changed its executor." in shown(http, "/console/executors")
-        server.kill()
+        saga_id = place(http, order("order-1"))
+        until(lambda: attempts(http, saga_id) > 0)
+        server.kill()  # in its first call, which has 20 seconds
 
     with serving(database, calls) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         behave(http, mode="ok")
         until(lambda: executors(http, "buried") == {dead})
-        await_end(http, *sagas)
+        await_end(http, saga_id)
         [heir] = executors(http, "alive")
 
         text = shown(http, "/console/executors")
 
-    assert re.findall(ROW, text) == [(dead, heir, "2")]
+    assert re.findall(ROW, text) == [(dead, heir, "1")]
     taken_over = text[text.index("<h2>Taken over</h2>") : text.index("<h2>Runs in flight</h2>")]
-    assert all(f'href="/console/sagas/{saga_id}"' in taken_over for saga_id in sagas)
+    assert f'href="/console/sagas/{saga_id}"' in taken_over
