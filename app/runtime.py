@@ -196,7 +196,7 @@ async def running(
     `kind` is for those who list executors.
 
     Raises DatabaseUnusable, EmbeddedPostgresError, LeaseLost, BrokenChain, MasterKeyWrong, NoSubject,
-    NotSecured.
+    NotSecured, SettingsError.
     """
     runtime: Runtime | None = None
     try:

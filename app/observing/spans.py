@@ -8,7 +8,7 @@ Attributes are ids, names and numbers, never what a saga, a command or an answer
 the type: what an error says may quote an input.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -34,11 +34,11 @@ from app.observing.tracing import Tracing
 from domain import Rejected
 from eventstore import Appended, Batch, CommandId, EventStore, RecordedEvent
 from eventstore.postgres import PostgresEventStore
+from eventstore.subscriptions import Handler
 from workflows.saga.journal import journal_stream
 
 TRACEPARENT: Final = "traceparent"
 _W3C: Final = TraceContextTextMapPropagator()
-Handler = Callable[[RecordedEvent], Awaitable[None]]
 _LOW_64_BITS: Final = 2**64 - 1
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from opentelemetry.trace import NoOpTracer, Tracer
 
 from app.observing.figures import Figures
+from app.settings import SettingsError
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,19 @@ OFF: Final = Tracing(NoOpTracer(), on=False)
 
 @asynccontextmanager
 async def tracing_to(url: str | None, figures: Figures) -> AsyncIterator[Tracing]:
-    """Spans go to the collector at `url`, if there is one. The end waits for it within a bound."""
+    """Spans go to the collector at `url`, if there is one. The end waits for it within a bound.
+
+    Raises SettingsError for a bad value among OpenTelemetry's own variables.
+    """
     if url is None:
         yield OFF
         return
     from app.observing.export import Export  # noqa: PLC0415 - a third of a second, for those who asked for it
 
-    export = Export(url, figures)
+    try:
+        export = Export(url, figures)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
     try:
         yield Tracing(export.tracer, on=True)
     finally:

@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 from app.observing.export import SPANS_WAITING_MAX, Export
 from app.observing.figures import Figures
 from app.observing.spans import carried, trace_of, under_way
-from app.observing.tracing import OFF, Tracing
+from app.observing.tracing import OFF, Tracing, tracing_to
+from app.settings import SettingsError
 from domain import Rejected
 from eventstore import NO_STREAM, Batch, NewEvent
 from eventstore.memory import MemoryEventStore
@@ -77,6 +78,14 @@ def test_where_no_traces_are_wanted_no_span_is_under_way() -> None:
     with under_way(OFF, "x") as span:
         assert not span.is_recording()
         assert not get_current_span().get_span_context().is_valid
+
+
+async def test_a_bad_value_of_opentelemetrys_own_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many")
+
+    with pytest.raises(SettingsError, match=r"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT .* many$"):
+        async with tracing_to("http://127.0.0.1:1", Figures("server")):
+            pass
 
 
 async def test_spans_that_nobody_takes_are_counted_and_not_kept() -> None:
