@@ -221,7 +221,7 @@ async def json_object(request: Request) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidRequest([FieldError(field="body", message="must be a JSON object")])
     if body.count(b"{") + body.count(b"[") > JSON_DEPTH_MAX:
-        _refuse_depth(document)
+        refuse_depth(document)
     if TOKEN_PREFIX.encode() in body or b"\\u" in body:
         refuse_tokens(document)
     return document
@@ -245,7 +245,7 @@ def refuse_tokens(document: dict[str, Any]) -> None:
                 raise InvalidRequest([FieldError(field=place.removeprefix(".") or "body", message=NO_TOKEN)])
 
 
-def _refuse_depth(document: dict[str, Any]) -> None:
+def refuse_depth(document: dict[str, Any]) -> None:
     """Bounded, so that nothing that is stored, printed or folded later has to go deeper.
 
     Raises InvalidRequest.

@@ -17,9 +17,10 @@ from app.api.bulk import BulkRequest, performed
 from app.api.filters import filter_of
 from app.api.requests import RuntimeOf, refuse_tokens, validated
 from app.bulk import SAGAS_MAX, Action, BulkAnswer
+from app.console.fields import PREFIX, FormField
 from app.console.forms import actor_of
 from app.console.rendering import page
-from app.console.saga.signals import PREFIX, SignalField, data_of, fields_of
+from app.console.saga.signals import signal_fields
 from app.problems import FieldError, InvalidRequest
 from app.runtime import Runtime
 from app.security import forms
@@ -110,7 +111,7 @@ class Asked:
 
     deed: Deed
     data: Mapping[str, str]
-    fields: tuple[SignalField, ...] = ()
+    fields: tuple[FormField, ...] = ()
 
     def request(self, **more: Any) -> dict[str, Any]:
         """As the API takes it."""
@@ -144,8 +145,9 @@ def _asked(runtime: Runtime, form: _Form, signal_id: str, data: Mapping[str, str
     model = runtime.registry.saga(form.name).signals.get(signal)
     if model is None:
         raise UnknownSignal(f"{form.name} receives no signal {signal!r}")
-    more = {"signal": signal, "id": signal_id, "data": data_of(model, data)}
-    return Asked(Deed(f"Send the signal {signal}", "signal", more), data, fields_of(model))
+    fields = signal_fields(model)
+    more = {"signal": signal, "id": signal_id, "data": fields.data(data)}
+    return Asked(Deed(f"Send the signal {signal}", "signal", more), data, fields.all)
 
 
 @router.post(PREVIEW)

@@ -49,6 +49,7 @@ def main() -> None:
                     {
                         "overview": "/console",
                         "sagas": "/console/sagas",
+                        "start": "/console/start/fulfil-order",
                         "saga": f"/console/sagas/{business.compensated}",
                         "travel": f"/console/sagas/{business.compensated}/travel?position={position}",
                         "undo": f"/console/sagas/{business.order}/undo?force=true",

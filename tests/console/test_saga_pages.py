@@ -5,7 +5,7 @@ import re
 
 import httpx
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.acceptance.server import ServerProcess, money, until
 from tests.console.business import Business
@@ -167,6 +167,31 @@ def test_a_form_without_its_token_does_nothing(http: httpx.Client, business: Bus
 
 
 @in_browser
+async def test_what_is_filled_in_stays_when_the_page_is_fresh(
+    browser: Browser, server: ServerProcess, business: Business
+) -> None:
+    go_on = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        if route.request.resource_type == "fetch":  # by which the page is made fresh
+            await go_on.wait()
+        await route.continue_()
+
+    async with opened(browser, f"{server.url}/console/sagas/{business.waiting}") as found:
+        await found.page.route(f"**/console/sagas/{business.waiting}", hold)
+        await found.page.reload()
+        by = found.page.get_by_label("By", exact=True)
+        await by.fill("chloe")
+        await found.page.locator("main").focus()
+        await found.page.evaluate(
+            "document.addEventListener('fresh', () => { document.body.dataset.fresh = 1 })"
+        )
+        go_on.set()
+        await expect(found.page.locator("body[data-fresh]")).to_have_count(1, timeout=60_000)
+        await expect(by).to_have_value("chloe")
+
+
+@in_browser
 async def test_an_approval_is_sent_by_the_keyboard(
     browser: Browser, server: ServerProcess, http: httpx.Client, business: Business
 ) -> None:
@@ -177,7 +202,8 @@ async def test_an_approval_is_sent_by_the_keyboard(
         for field in await form.locator("input:not([type=hidden])").all():
             await field.fill("chloe")
         await form.get_by_role("button").press("Enter")
-        await expect(found.page.get_by_role("status").first).to_have_text("The signal is sent.")
+        said = found.page.get_by_role("status").first
+        await expect(said).to_have_text("The signal is sent.", timeout=60_000)
     until(lambda: status(http, business.waiting) != "waiting")
 
 

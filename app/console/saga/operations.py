@@ -18,7 +18,7 @@ from app.console.forms import actor_of, filled_in
 from app.console.rendering import page, see_other
 from app.console.saga.permitted import permitted
 from app.console.saga.reading import address_of, moves, state_of
-from app.console.saga.signals import data_of
+from app.console.saga.signals import signal_fields
 from app.problems import FieldError, InvalidRequest
 from app.runtime import Runtime
 from domain.values import Id
@@ -212,7 +212,7 @@ async def signal(by: OperatorOf, signal: Key) -> Response:
         model = by.runtime.registry.saga(state.name).signals.get(signal)
         if model is None:
             raise UnknownSignal(f"{state.name} receives no signal {signal!r}")
-        data = data_of(model, by.fields)
+        data = signal_fields(model).data(by.fields)
         try:
             await by.runtime.engine.signal(by.saga_id, signal, data, signal_id=signal_id, actor=by.actor)
         except ValidationError as error:

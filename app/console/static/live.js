@@ -1,6 +1,6 @@
 // Keeps a page fresh. <body data-live="ADDRESS" data-live-event="NAME"> names a stream of server-sent events; at each
 // event the page is fetched again, and what is marked with data-part="KEY" is put in the place of what is shown.
-// A part in which somebody types or picks is left alone until they leave it.
+// A part in which somebody types or picks, or has filled in something that was not sent, is left alone.
 
 const REST_MILLISECONDS = 1000;
 const AGAIN_MILLISECONDS = 10000;
@@ -20,7 +20,12 @@ function tell(word) {
 
 function inUse(part) {
   const typing = part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
-  return typing || part.querySelector("input:checked:not([checked])") !== null;
+  return typing || [...part.querySelectorAll("input, select, textarea")].some(filledIn);
+}
+
+function filledIn(field) {
+  if (!field.options) return field.value !== field.defaultValue || field.checked !== field.defaultChecked;
+  return field.selectedIndex !== Math.max([...field.options].findIndex((each) => each.defaultSelected), 0);
 }
 
 function put(fresh) {
