@@ -189,7 +189,7 @@ class _Builder:
             choices=tuple(orjson.dumps(each).decode() if coded else each for each in enum),
             coded=coded,
             hint=str(said.get("description") or schema.get("description", "")),
-            default=said.get("default"),
+            default=None if said.get("default") in ("", [], {}) else said.get("default"),
             length_max=schema.get("maxLength"),
             least=schema.get("minimum"),
             most=schema.get("maximum"),

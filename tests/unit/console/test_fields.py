@@ -148,6 +148,7 @@ def test_the_form_says_what_the_schema_says() -> None:
     assert fields["part.name"].length_max == 9
     assert fields["part"].hint == "A part of it."
     assert (fields["size"].choices, fields["size"].default) == (("1", "2"), 1)
+    assert (fields["sure"].default, fields["tags"].default) == (False, None)
     assert (fields["colour"].choices, fields["colour"].required) == (("red", "blue"), False)
     assert "Part" in (fields["either"].schema or {})["$defs"]
     assert "Tree" in (fields["tree.below"].schema or {})["$defs"]
