@@ -40,9 +40,8 @@ async function show(address, settled) {
       const answer = await fetch(asked.address, { headers: { Accept: "text/html" } });
       if (!answer.ok) throw new Error(answer.status);
       const text = await answer.text();
-      if (next) continue;
       history.replaceState(null, "", answer.url);
-      put(new DOMParser().parseFromString(text, "text/html"), asked.settled);
+      put(new DOMParser().parseFromString(text, "text/html"), asked.settled && !next);
     } catch {
       location.assign(asked.address);
     }
