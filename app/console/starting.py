@@ -11,10 +11,11 @@ from uuid_utils.compat import uuid7
 from app.api.requests import Key, RuntimeOf, admitted, time_of, validated
 from app.console.fields import PREFIX, Fields, FormField, fields_of, utc
 from app.console.forms import actor_of, filled_in
-from app.console.rendering import page, see_other
+from app.console.rendering import allowed, page, see_other
 from app.console.saga.reading import address_of
 from app.problems import FieldError, InvalidRequest
 from app.runtime import Runtime
+from app.security.authorizing import principal_of
 from app.security.rules import CONSOLE
 from domain.values import Id
 from workflows.saga import SagaDefinition
@@ -64,8 +65,10 @@ def about(definition: SagaDefinition) -> str:
 
 @router.get(PATH)
 async def sagas(request: Request, runtime: RuntimeOf) -> Response:
-    """The sagas that can be started."""
-    rows = [(each, about(each)) for each in sorted(runtime.registry, key=lambda each: each.name)]
+    """The sagas that who asks may start."""
+    principal = principal_of(request)
+    may = [each for each in runtime.registry if allowed(principal, "operator", each.name)]
+    rows = [(each, about(each)) for each in sorted(may, key=lambda each: each.name)]
     return page(request, "start_list.html", rows=rows)
 
 

@@ -99,6 +99,9 @@ RULES: Final[dict[tuple[str, str], Rule]] = {
         Role.READER, Reach.NOTHING
     ),  # it says that something was written, not what
     ("GET", "/console/sagas"): Rule(Role.READER, Reach.CHOSEN),
+    ("GET", "/console/start"): Rule(Role.READER, Reach.CHOSEN),
+    ("GET", "/console/start/{name}"): Rule(Role.READER, Reach.SAGA_NAME),
+    ("POST", "/console/start/{name}"): Rule(Role.OPERATOR, Reach.SAGA_NAME),
     ("POST", "/console/sagas/bulk"): Rule(Role.OPERATOR, Reach.CHOSEN),
     ("POST", "/console/sagas/bulk/act"): Rule(Role.OPERATOR, Reach.CHOSEN),
     ("GET", "/console/sagas/{saga_id}"): _READ_SAGA,

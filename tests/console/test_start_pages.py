@@ -253,12 +253,13 @@ async def test_a_refused_form_holds_in_every_size_and_scheme(
 def signed_in(
     postgres_server: EmbeddedPostgres, template_database: str
 ) -> Iterator[dict[Role, httpx.Client]]:
-    """A reader and an operator of a server with tokens."""
+    """A reader and an operator of a server with tokens, and an admin of one kind of saga only."""
     with secured_server(postgres_server, template_database, "console_starts") as secured:
         found = {}
-        for role in (Role.READER, Role.OPERATOR):
+        for role, *sagas in ((Role.READER,), (Role.OPERATOR,), (Role.ADMIN, "transfer-funds")):
             found[role] = secured.client()
-            signed = found[role].post("/console/login", data={"token": secured.token(role)[1], "next": ""})
+            token = secured.token(role, *sagas)[1]
+            signed = found[role].post("/console/login", data={"token": token, "next": ""})
             assert signed.status_code == 303, signed.text
         yield found
 
@@ -269,6 +270,7 @@ def test_it_takes_an_operator_who_is_named(signed_in: dict[Role, httpx.Client]) 
     assert "takes the role operator" in refused
     assert "<input id=" not in refused
     assert f'href="{ROOT}"' not in shown(reader, "/console")
+    assert "takes the role operator" in shown(reader, ROOT)
     form = filled(operator, "transfer-funds", **TRANSFER)
     csrf = re.findall(r'name="csrf" value="([^"]+)"', refused)[0]
     assert sent(reader, "transfer-funds", form | {"csrf": csrf}).status_code == 403
@@ -277,3 +279,16 @@ def test_it_takes_an_operator_who_is_named(signed_in: dict[Role, httpx.Client]) 
 
     requested = operator.get(f"/streams/saga-{saga_id}").raise_for_status().json()["events"][0]
     assert requested["metadata"]["actor"].startswith("token:")
+
+
+def test_who_is_limited_to_some_sagas_starts_those(signed_in: dict[Role, httpx.Client]) -> None:
+    limited = signed_in[Role.ADMIN]
+
+    assert re.findall(rf'href="{ROOT}/([^"]+)"', shown(limited, ROOT)) == ["transfer-funds"]
+    shown(limited, f"{ROOT}/fulfil-order", 403)
+    assert f'href="{ROOT}"' in shown(limited, "/console/sagas?name=transfer-funds")
+    form = filled(limited, "transfer-funds", **TRANSFER)
+    assert sent(limited, "return-order", form).status_code == 403
+    saga_id = started(sent(limited, "transfer-funds", form))
+    shown(limited, f"/console/sagas/{saga_id}")
+    shown(limited, f"/console/sagas/{saga_id}/travel", 403)
