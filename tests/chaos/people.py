@@ -76,8 +76,9 @@ def warehouse(service: Service, seed: str) -> None:
             continue
         listed = service.look(chance, "/sagas?name=replenish-stock&limit=12")["sagas"]
         service.replenishing |= {saga["saga_id"] for saga in listed}
-        if listed:
-            send_signal(service, chance, "replenish-stock", chance.choice(listed)["saga_id"])
+        still_open = [saga for saga in listed if saga["status"] in ("queued", "running", "waiting")]
+        if some := still_open if chance.random() < 0.9 else listed:
+            send_signal(service, chance, "replenish-stock", chance.choice(some)["saga_id"])
 
 
 def operator(service: Service, seed: str) -> None:
