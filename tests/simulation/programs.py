@@ -13,6 +13,9 @@ from tests.simulation.effects import ASK, SEND, UNSEND, Do, Message, News, Undo
 from workflows.saga import NOTHING, CallFailed, Retry, Saga, SagaDefinition
 from workflows.saga.context import Step
 
+OWN_REFUSALS = 0.1
+"""So many of the leaves below a gather, a branch or a `try` are a refusal of the function's own."""
+
 Seen = Callable[[Saga, str, str], None]
 """Told what the function saw: in which strand, at which action, and what."""
 
@@ -69,6 +72,9 @@ class Player:
                 saga.uuid(), saga.now()
             case "tag":
                 saga.tag(lap=str(self.plan.lap), action=str(action.number))
+            case "refuse":
+                self.saw(saga, f"{action.number}", "says no")
+                raise Rejected(f"no {action.number}", code="own")
             case "try":
                 try:
                     await self.play(saga, action.inner)
@@ -154,6 +160,9 @@ class Author:
     programs: dict[str, Program] = field(default_factory=dict)
     _numbers: int = 0
 
+    def __post_init__(self) -> None:
+        self._refusals = Random(hash(self.rng.getstate()))  # the rest of a program does not depend on them
+
     def program(self, name: str, depth: int = 0) -> Program:
         """A program, and those of the sagas that it starts."""
         program = Program(name, [])
@@ -178,16 +187,25 @@ class Author:
     def _sequence(self, program: Program, size: int, depth: int, *, past_pivot: bool) -> list[Action]:
         return [self._action(program, depth, past_pivot, nested=0) for _ in range(size)]
 
-    def _action(self, program: Program, depth: int, past_pivot: bool, nested: int) -> Action:
+    def _action(
+        self, program: Program, depth: int, past_pivot: bool, nested: int, caught: bool = False
+    ) -> Action:
+        """One action, and those in it. Past the pivot a refusal of the function's own must be `caught`: it
+        would be stuck with it for ever."""
         kinds = ["execute"] * 7 + ["call"] * 4 + ["receive"] * 2 + ["sleep", "value", "tag"]
         kinds += ["child"] * 2 * (depth < 2)
         kinds += (["gather"] * 4 + ["try"] * 3 + ["branch"]) * (nested < 2)
         kind = self.rng.choice(kinds)
         if kind in ("gather", "try", "branch"):
             count = self.rng.randint(2, 3) if kind == "gather" else self.rng.randint(1, 2)
-            inner = [self._action(program, depth, past_pivot, nested + 1) for _ in range(count)]
+            caught = caught or kind == "try"
+            inner = [self._action(program, depth, past_pivot, nested + 1, caught) for _ in range(count)]
             return self._new(kind, inner=inner)
-        return self._leaf(program, kind, depth, past_pivot)
+        leaf = self._leaf(program, kind, depth, past_pivot)
+        may_refuse = nested and kind != "child" and (caught or not past_pivot)
+        if may_refuse and self._refusals.random() < OWN_REFUSALS:
+            return Action("refuse", leaf.number)
+        return leaf
 
     def _leaf(self, program: Program, kind: str, depth: int, past_pivot: bool) -> Action:
         rng = self.rng

@@ -5,8 +5,8 @@ from typing import Any, Generic, TypeVar
 
 from domain import Rejected
 from workflows.saga.errors import CallFailed, Closed, ReplayFirst, RunGivenUp, StepRefused, Waiting
+from workflows.saga.execution import Execution
 from workflows.saga.replay import Replay
-from workflows.saga.state import SagaState
 from workflows.saga.writer import Scope
 
 T = TypeVar("T")
@@ -37,8 +37,9 @@ class Beside:
             return await step.run(scope)
         except Waiting:
             raise
-        except (Rejected, CallFailed):
+        except (Rejected, CallFailed) as failure:
             scope.lost = True
+            self._replay.failed_at(failure)
             raise
         except BaseException:
             scope.broken = True
@@ -49,9 +50,9 @@ class Beside:
                 self._replay.end_strand()
 
 
-def first_of(errors: dict[str, BaseException | None], state: SagaState) -> BaseException:
+def first_of(errors: dict[str, BaseException | None], execution: Execution) -> BaseException:
     """The error that decides: giving up, a bug or an interrupt, a branch that has not seen its failures,
-    the failure recorded first, or the waits.
+    the failure that came first, or the waits.
 
     Where there is none, all were closed by a failure beside the branch that gathers.
     """
@@ -67,12 +68,13 @@ def first_of(errors: dict[str, BaseException | None], state: SagaState) -> BaseE
             return error
     failures = [error for error in raised if isinstance(error, (Rejected, CallFailed))]
     if failures:
-        return min(failures, key=lambda failure: _recorded_at(failure, state))
+        return min(failures, key=lambda failure: _failed_at(failure, execution))
     waits = [error for error in raised if isinstance(error, Waiting)]
     return Waiting.any_of(waits) if waits else raised[0]
 
 
-def _recorded_at(failure: BaseException, state: SagaState) -> float:
-    """The version of the step that failed; a refusal that no step made comes after those."""
-    step = state.steps.get(failure.step) if isinstance(failure, (StepRefused, CallFailed)) else None
-    return step.outcome_version if step and step.outcome_version else float("inf")
+def _failed_at(failure: Rejected | CallFailed, execution: Execution) -> float:
+    """The version of the step that failed; a refusal of the function's own stands between two entries."""
+    step = failure.step if isinstance(failure, (StepRefused, CallFailed)) else None
+    recorded = execution.outcome_version(step) if step else None
+    return recorded or execution.replay.failed_at(failure)

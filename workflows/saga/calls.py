@@ -8,7 +8,7 @@ follows is read from the journal alone, so the loop goes on wherever a crash lef
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from domain import Event, Rejected
 from workflows.saga import journal
 from workflows.saga.definition import Call, CompensatingCall, Nothing, Retry
-from workflows.saga.errors import CallFailed, Closed, Halted, ReplayFirst, Transient
+from workflows.saga.errors import CallFailed, Closed, Halted, ReplayFirst, Transient, Waiting
 from workflows.saga.execution import Execution, bounded, describe, dump, fitting, storable_data
 from workflows.saga.journal import StoredCompensation
 from workflows.saga.step_state import StepState
@@ -45,7 +45,7 @@ async def perform_call(execution: Execution, step: str, request: CallRequest, sc
             await _attempt(execution, step, request, 1, scope)
         elif known.status != "started":
             return _outcome(request.call, known)
-        elif scope.failed(execution.state):
+        elif scope.failed(execution.state) and not known.must_succeed:
             await give_up(execution, known)
         elif known.retry_at is None:
             await resolve_doubt(execution, known, _next_wait(execution, request, known.attempts))
@@ -62,10 +62,11 @@ async def _try_again(execution: Execution, known: StepState, request: CallReques
     elif answer is not None:
         await execution.writer.append(answer)
     else:
+        around = scope.lasting() if known.must_succeed else scope
         try:
-            await _attempt(execution, known.step, request, known.attempts + 1, scope)
+            await _attempt(execution, known.step, request, known.attempts + 1, around)
         except Closed:
-            if not scope.failed(execution.state):
+            if not around.failed(execution.state):
                 raise  # a bug or an outage beside this call is no reason to give it up
 
 
@@ -165,9 +166,7 @@ def _exhausted(execution: Execution, request: CallRequest, attempts: int) -> boo
 
 async def resolve_doubt(execution: Execution, step: StepState, retry_in_seconds: float | None) -> None:
     """Close an attempt that another execution left behind, as soon as nobody can send it any more."""
-    assert step.deadline is not None, "an announced attempt has a deadline"
-    free = step.deadline + timedelta(seconds=execution.margin_seconds)
-    await execution.until(free, f"{step.name} is in doubt")
+    await execution.until(_due(execution, step), f"{step.name} is in doubt")
     await execution.writer.append(
         journal.StepFailed(
             step=step.step,
@@ -178,8 +177,18 @@ async def resolve_doubt(execution: Execution, step: StepState, retry_in_seconds:
     )
 
 
+def _due(execution: Execution, step: StepState) -> datetime:
+    """When an open call goes on: with its next attempt, or when nobody can send the last one any more."""
+    if step.retry_at is not None:
+        return step.retry_at
+    assert step.deadline is not None, "an announced attempt has a deadline"
+    return step.deadline + timedelta(seconds=execution.margin_seconds)
+
+
 async def give_up_calls(execution: Execution, steps: Iterable[str]) -> None:
     """Give up the open calls among `steps`, and in branches that are among them. Raises Waiting, ReplayFirst.
+
+    One that must succeed is waited for.
 
     A wait for the next attempt, or for the end of a doubt, has taken them from their gather. A wait inside a
     branch has taken the branch as well, before its function saw what else had failed there. That may have
@@ -188,6 +197,9 @@ async def give_up_calls(execution: Execution, steps: Iterable[str]) -> None:
     among = frozenset(steps)
     within = tuple(f"{step}." for step in among)
     calls = [call for call in execution.state.open_calls() if f"{call.step}.".startswith(within)]
+    if lasting := [call for call in calls if call.must_succeed]:
+        first = min(lasting, key=partial(_due, execution))
+        raise Waiting(_due(execution, first), f"{first.name} is sent until it succeeds: {first.error}")
     for call in calls:
         await execution.replay.live(give_up(execution, call), partial(execution.outcome_version, call.step))
     if any(call.step not in among for call in calls):

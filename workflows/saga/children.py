@@ -21,7 +21,7 @@ from workflows.saga.codec import EventCodec
 from workflows.saga.definition import SAGA_ID, Registry, SagaDefinition, checked_saga_id
 from workflows.saga.errors import Halted, Waiting
 from workflows.saga.execution import Execution, dump, fitting
-from workflows.saga.runs import run_request
+from workflows.saga.runs import RUNS_TAKEN_MAX, run_request
 from workflows.saga.state import SagaState, read_state
 from workflows.saga.step_state import StepState
 from workflows.saga.steps import refused
@@ -79,18 +79,31 @@ async def _start(
 ) -> None:
     """Start the child under the first id that no child of an earlier round has."""
     for child in ids:
-        try:
-            await _append_start(execution, step, child, request, scope)
-        except (WrongExpectedVersion, AppendRefused):
-            if child is ids[-1] or not await _was_started_by(execution, child):
-                await _refuse(execution, step, child, request, scope)
-                return
-        else:
+        if await _is_started(execution, step, child, request, scope):
             return
+        if not await _was_started_by(execution, child):
+            break
+    await _refuse(execution, step, child, request, scope)
+
+
+async def _is_started(
+    execution: Execution, step: str, child: str, request: ChildRequest, scope: Scope
+) -> bool:
+    """Start the child with the first run that DBOS does not have: it may have some of a direct start that
+    never came to its journal. False when there is a saga of its id."""
+    for run in range(1, 1 + RUNS_TAKEN_MAX):
+        try:
+            await _append_start(execution, step, child, run, request, scope)
+        except AppendRefused:
+            continue
+        except WrongExpectedVersion:
+            return False
+        return True
+    return False
 
 
 async def _append_start(
-    execution: Execution, step: str, child: str, request: ChildRequest, scope: Scope
+    execution: Execution, step: str, child: str, run: int, request: ChildRequest, scope: Scope
 ) -> None:
     state, definition, detached = execution.state, request.definition, request.detached
     requested = journal.SagaRequested(
@@ -99,14 +112,15 @@ async def _append_start(
         input=request.input.model_dump(mode="json"),
         parent=None if detached else journal.Parent(saga_id=state.saga_id, step=step),
         attributes=definition.attributes_of(request.input),
+        run=run,
     )
     stream = journal.journal_stream(checked_saga_id(child))
     batch = Batch(stream, NO_STREAM, [execution.codec.encode(requested, execution.metadata(step))])
-    run = run_request(definition.lane, definition.name, child, requested.run)
+    attachment = run_request(definition.lane, definition.name, child, run)
     entry = journal.ChildStarted(
         step=step, saga=definition.name, child=child, input=dump(request.input), detached=detached
     )
-    await execution.writer.append(entry, batches=[batch], attachment=run, forward=True, scope=scope)
+    await execution.writer.append(entry, batches=[batch], attachment=attachment, forward=True, scope=scope)
 
 
 async def _was_started_by(execution: Execution, child: str) -> bool:

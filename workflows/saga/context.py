@@ -187,7 +187,7 @@ class Saga:
                 task.cancel()
         errors = {step.number: task.exception() for step, task in zip(steps, tasks, strict=True)}
         if any(errors.values()):
-            raise self._leaving(await self._settled(first_of(errors, self._execution.state), scope.steps))
+            raise self._leaving(await self._settled(first_of(errors, self._execution), scope.steps))
         return [task.result() for task in tasks]
 
     async def _settled(self, error: BaseException, steps: frozenset[str]) -> BaseException:
@@ -274,7 +274,9 @@ class Saga:
             recorded, known = execution.outcome_version(number), number in execution.state.steps
 
             def closed() -> bool:
-                return recorded is None and scope.closed(execution.state)
+                step = execution.state.steps.get(number)
+                lasting = step is not None and step.must_succeed
+                return recorded is None and not lasting and scope.closed(execution.state)
 
             await execution.replay.turn(recorded, closed)
             if recorded is None and not closed():

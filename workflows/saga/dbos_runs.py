@@ -19,7 +19,7 @@ import psycopg
 import sqlalchemy
 import structlog
 from dbos import DBOS, DBOSClient, DBOSConfig, SetWorkflowID, WorkflowStatus
-from dbos._error import DBOSWorkflowIDInUseError
+from dbos import error as dbos_error
 from uuid_utils.compat import uuid7
 
 from workflows.saga.dbos_rows import ACTIVE
@@ -166,10 +166,11 @@ class DbosRuns:
         try:
             with SetWorkflowID(saga_id, workflow_id_reuse_policy="reject"):
                 await DBOS.start_workflow_async(self._functions[definition.name], saga_id)
-        except Exception as error:
+        except BaseException as error:  # also who asked is gone: the place is free again
             self._direct.pop(saga_id, None)
             # DBOS ends under those who have just come in: its row may have been written, or not.
-            if isinstance(error, DBOSWorkflowIDInUseError) or not self._taking:
+            ends = isinstance(error, Exception) and not self._taking
+            if ends or isinstance(error, dbos_error.DBOSWorkflowIDInUseError):
                 raise RunExists(saga_id) from error
             raise
         return await direct.answer

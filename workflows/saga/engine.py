@@ -134,7 +134,7 @@ class SagaEngine:
             return None
         if given:  # else a row would be left for nothing
             first = self.store.read_stream(journal.journal_stream(asked.saga_id), limit=1)
-            if [event async for event in first]:
+            if [event async for event in first] or not self.direct.takes(asked.definition):
                 return None
         request = partial(asked.requested, self.store, self.codec, origin)
         with suppress(RunExists, WrongExpectedVersion):
@@ -156,10 +156,11 @@ class SagaEngine:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout_seconds):
                     while state is None or not state.at_rest:
+                        # Its run may be in another process, which does not tell.
+                        here = self.moves.here(saga_id)
                         with suppress(TimeoutError):
-                            # Its run may be in another process, which does not tell.
-                            here = self.moves.here(saga_id)
-                            await asyncio.wait_for(moved.event.wait(), POLL_SECONDS_HERE if here else pause)
+                            async with asyncio.timeout(POLL_SECONDS_HERE if here else pause):
+                                await moved.event.wait()
                         if moved.state is not None and moved.state.at_rest:
                             return view(moved.state)
                         moved.event.clear()

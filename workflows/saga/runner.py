@@ -48,13 +48,12 @@ from workflows.saga.errors import (
     Waiting,
 )
 from workflows.saga.execution import Execution, describe, storable
-from workflows.saga.runs import run_request
+from workflows.saga.runs import RUNS_TAKEN_MAX, run_request
 from workflows.saga.state import SagaState, read_state
 from workflows.saga.writer import JournalWriter
 
 TRACEBACK_CHARS_MAX = 8_000
 READS_MAX = 100
-RUNS_TAKEN_MAX = 20
 
 
 @dataclass(frozen=True)

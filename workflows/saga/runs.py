@@ -9,6 +9,8 @@ QUEUE: Final = "sagas"
 APPLICATION: Final = "saga-orchestrator"
 APPLICATION_VERSION: Final = "1"
 """Constant: changes of code are the journal's business (`saga.version`), not DBOS's."""
+RUNS_TAKEN_MAX: Final = 20
+"""So many runs DBOS may have of a saga that its journal does not name; each is passed over."""
 
 
 @dataclass(frozen=True, slots=True)

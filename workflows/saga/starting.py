@@ -21,11 +21,10 @@ from workflows.saga import journal
 from workflows.saga.codec import EventCodec
 from workflows.saga.definition import SagaDefinition, checked_saga_id
 from workflows.saga.errors import InvalidBatch, SagaConflict
-from workflows.saga.runs import run_request
+from workflows.saga.runs import RUNS_TAKEN_MAX, run_request
 from workflows.saga.state import SagaState, fold, read_state
 
 BATCH_SAGAS_MAX: Final = 64
-RUNS_TAKEN_MAX: Final = 20
 
 Origin = Mapping[str, str | None]
 """Who asks and why: actor, correlation_id, causation_id."""

@@ -73,6 +73,12 @@ class StepState:
         return self.status in ("rejected", "failed")
 
     @property
+    def must_succeed(self) -> bool:
+        """A call that was announced past the pivot is sent again until it succeeds, whatever fails beside
+        it."""
+        return self.kind == "call" and self.past_pivot and self.status == "started"
+
+    @property
     def acts(self) -> bool:
         """Whether it changes anything outside of the journal; a wait does not."""
         return self.kind in ("execute", "call") or self.child is not None

@@ -56,6 +56,10 @@ class Scope:
         """Whether no further step may start in it."""
         return self._cut_short() or self.failed(state)
 
+    def lasting(self) -> "Scope":
+        """The same for a call that must succeed: only a cut closes it."""
+        return Scope(broken=self._cut_short())
+
     def _cut_short(self) -> bool:
         return self.broken or (self.parent is not None and self.parent._cut_short())
 

@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from eventstore import Batch
 from tests.unit.workflows.family import SIGNALS, WHO, begun, serving, start, status, why_stuck
-from tests.unit.workflows.toys import Message, Order, Undo, counts, do, refusing
-from workflows.saga import Saga, SagaDefinition
+from tests.unit.workflows.toys import CODEC, Message, Order, Undo, counts, do, refusing
+from workflows.saga import Saga, SagaDefinition, journal
+from workflows.saga.runs import SHARED, run_request
 from workflows.saga.testing import MemoryService
 
 DAY = timedelta(days=1)
@@ -102,6 +104,22 @@ async def test_an_id_that_is_taken_is_a_refusal() -> None:
     assert error is not None
     assert (error.code, error.detail) == ("saga-conflict", "the saga id s1.2 is taken")
     assert await status(service, "s1.2") == "waiting"
+
+
+async def test_a_run_that_never_came_to_its_journal_does_not_take_an_id() -> None:
+    service = serving(whole, PART)
+    entry = CODEC.encode(journal.RunNamed(run=1, reason="left over"), {})
+    left = run_request(SHARED, "part", "s1.2", 1)
+    await service.store.append([Batch("saga-other", 0, [entry])], attachment=left)
+    await start(service)
+    await service.settle()
+
+    await tell(service, "go", "stop")
+
+    assert (await service.outcome()).result == "done"
+    requested = (await service.outcome("s1.2")).journal[0]
+    assert isinstance(requested, journal.SagaRequested)
+    assert requested.run == 2
 
 
 async def test_a_parent_that_waits_is_undone_with_its_child() -> None:

@@ -10,8 +10,7 @@ from eventstore import Batch
 from tests.unit.workflows.toys import CODEC, Order, do, request, service_of
 from workflows.saga import Saga, SagaView, journal, operations
 from workflows.saga.errors import InvalidSagaId, SagaConflict, SagaMoved, SagaNotFound, UnknownSaga
-from workflows.saga.runs import SHARED, run_number, run_request
-from workflows.saga.starting import RUNS_TAKEN_MAX
+from workflows.saga.runs import RUNS_TAKEN_MAX, SHARED, run_number, run_request
 
 
 async def one_step(saga: Saga, _order: Order) -> dict[str, str]:
@@ -138,6 +137,24 @@ async def test_waiting_for_a_saga_that_does_not_end_gives_it_as_it_is() -> None:
 
     assert saga.status == "queued"
     assert asyncio.get_running_loop().time() == pytest.approx(5)
+
+
+@pytest.mark.parametrize("told", ["before", "after"])
+async def test_waiting_is_bounded_also_when_a_run_ends_in_the_same_pass_of_the_loop(told: str) -> None:
+    service, loop = service_of(one_step), asyncio.get_running_loop()
+    await service.engine.start("saga", Order(), saga_id="s1")
+    if told == "before":
+        loop.call_at(5, service.engine.moves.tell, "s1", None)
+    waiting = asyncio.create_task(service.engine.wait("s1", timeout_seconds=5))
+    await asyncio.sleep(0)
+    if told == "after":
+        loop.call_at(5, service.engine.moves.tell, "s1", None)
+
+    async with asyncio.timeout(60):
+        saga = await waiting
+
+    assert saga.status == "queued"
+    assert loop.time() == pytest.approx(5)
 
 
 async def test_a_run_is_named_anew_only_while_the_journal_names_the_old_one() -> None:

@@ -7,7 +7,22 @@ from typing import Any
 
 import pytest
 
-from tests.unit.workflows.toys import TALLIES, Message, Order, Remote, SlowStore, do, refusing, send
+from domain import Rejected
+from tests.unit.workflows.family import SIGNALS, WHO, begun, go, serving, start
+from tests.unit.workflows.toys import (
+    AWAY,
+    SLOWLY,
+    TALLIES,
+    Message,
+    Order,
+    Remote,
+    SlowStore,
+    counts,
+    do,
+    failing,
+    refusing,
+    send,
+)
 from workflows.saga import Saga, SagaDefinition
 from workflows.saga.replay import Replay
 from workflows.saga.testing import Killed, MemoryService, killed_at
@@ -153,6 +168,76 @@ async def test_the_first_execution_sees_the_order_of_the_journal_as_well(append:
     assert outcome.saga.status == "completed", outcome.saga.stuck
     assert outcome.saga.result == ["nested", "plain"]
     assert all(seen == ["nested", "plain"][: len(seen)] for seen in SEEN)
+
+
+async def says_no(saga: Saga) -> None:
+    await do(saga, "n")
+    await saga.sleep(timedelta(milliseconds=500))
+    raise Rejected("the branch says no", code="own", data={"of": "branch"})
+
+
+async def beside_a_call(saga: Saga, _order: Order) -> None:
+    await saga.gather(send(saga, SLOWLY), saga.branch(says_no))
+
+
+@pytest.mark.parametrize("append", range(2, 12))
+async def test_a_refusal_of_the_functions_own_came_before_what_was_recorded_after_it(append: int) -> None:
+    """The call is given up because of it, so its failure is not the one that counts, killed anywhere."""
+    remote = Remote()
+    remote.before_send = failing(AWAY)
+    service = serving(beside_a_call, calls=remote.calls())
+    service.store.before_append = killed_at(append)
+    await start(service)
+    await service.settle()
+
+    error = (await service.engine.view("s1")).error
+    assert error is not None
+    assert (error.code, error.detail, error.data) == ("own", "the branch says no", {"of": "branch"})
+
+
+async def test_nor_does_the_end_of_a_child_that_comes_later_change_it() -> None:
+    async def part(saga: Saga, _order: Order) -> None:
+        await saga.receive("go", Message)
+
+    async def gets_over_it(saga: Saga, _order: Order) -> str:
+        with suppress(Rejected):
+            try:
+                await saga.gather(saga.start(child, Order()), saga.branch(says_no))
+            except Rejected as no:
+                await do(saga, no.code)
+                raise
+        await saga.receive("go", Message)
+        return "done"
+
+    child = SagaDefinition("part", part, Order, signals=SIGNALS)
+    service = await begun(gets_over_it, child)
+    await service.engine.compensate("s1.1", **WHO)
+    await service.settle()
+
+    await go(service)
+    await service.settle()
+
+    assert (await service.outcome()).result == "done"
+    assert (await counts(service))["own"] == 1
+
+
+async def test_an_inner_gather_keeps_when_the_refusal_came() -> None:
+    async def inner(saga: Saga) -> None:
+        await saga.gather(saga.branch(says_no), saga.sleep(timedelta(milliseconds=900)))
+
+    async def outer(saga: Saga) -> None:
+        await do(saga, "o")
+        await saga.sleep(timedelta(milliseconds=700))
+        raise Rejected("later", code="later")
+
+    async def function(saga: Saga, _order: Order) -> None:
+        await saga.gather(saga.branch(outer), saga.branch(inner))
+
+    service = await begun(function)
+
+    error = (await service.engine.view("s1")).error
+    assert error is not None
+    assert error.code == "own"
 
 
 async def test_a_strand_that_waits_for_something_else_than_a_step_holds_up_nobody() -> None:
