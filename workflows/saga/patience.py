@@ -93,6 +93,10 @@ class PatientStore:
 
     async def patiently(self, operation: Callable[[], Awaitable[T]]) -> T:
         """What `operation` gives once the store answers."""
+        try:
+            return await operation()  # most often the first attempt is the last: no schedule is made for it
+        except StoreUnavailable:
+            await self._stop_when_stopping()
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(StoreUnavailable),
             wait=wait_exponential_jitter(multiplier=0.05, max=1.0, jitter=0.05),
@@ -104,7 +108,7 @@ class PatientStore:
                 return await operation()
         raise StoreAway
 
-    async def _stop_when_stopping(self, _state: RetryCallState) -> None:
+    async def _stop_when_stopping(self, _state: RetryCallState | None = None) -> None:
         if self.stopping():
             raise Stopping
 
