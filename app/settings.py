@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     unwrap. Unset: those keys are kept as they are."""
 
     slots: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """Runs of sagas that this executor works on at one time."""
+    """Runs of sagas that this executor takes from the queue at one time."""
     polling_interval_seconds: Seconds = 0.05
     follow_log: bool = True
     """Whether this process keeps read models up to date and starts sagas by events. Some process must."""

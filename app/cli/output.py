@@ -192,6 +192,9 @@ def _outcome(saga: models.SagaView) -> list[Text]:
     if (error := saga["error"]) is not None:
         at = f" at step {error['step']}" if error.get("step") else ""
         lines.append(Text(f"{error['code']}{at}: {error['detail']}", style="red"))
+    if (stuck := saga["stuck"]) is not None:
+        at = f" at step {stuck['step']}" if stuck["step"] else ""
+        lines.append(Text(f"stuck, {stuck['reason']}{at}: {stuck['error']}", style="red"))
     if saga["result"] is not None:
         lines.append(Text(f"result: {json.dumps(saga['result'], ensure_ascii=False)}"))
     return lines

@@ -120,7 +120,7 @@ class Figures:
         self._gauge("saga_runs_under_way", "Runs that this executor works on.").set_function(
             lambda: len(under_way)
         )
-        self._gauge("saga_slots", "Runs that this executor works on at one time at most.").set(slots)
+        self._gauge("saga_slots", "Runs that this executor takes from the queue at one time.").set(slots)
 
     def watch_pools(self, pools: Mapping[str, Pool]) -> None:
         """Tell of connections to the database."""

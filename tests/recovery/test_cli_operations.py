@@ -136,6 +136,7 @@ def test_a_saga_goes_back_to_a_step(scripts: httpx.Client, terminal: Terminal) -
 def test_a_stuck_saga_is_retried_skipped_and_abandoned(scripts: httpx.Client, terminal: Terminal) -> None:
     for name in ("cli-retry", "cli-skip", "cli-abandon"):
         stuck(scripts, name)
+    assert "stuck, compensation-failed at step 2: " in terminal.shown("show", "cli-retry")
 
     terminal.document("skip", "cli-skip", "--reason", "by hand", "--step", "2")
     abandoned = terminal.document("abandon", "cli-abandon", "--reason", "closed")
