@@ -95,9 +95,8 @@ RULES: Final[dict[tuple[str, str], Rule]] = {
     ("GET", "/audit/proofs/{event}"): _READ,
     ("GET", "/executors"): _READ,
     # What of the console one may who is limited to some sagas; its other pages are below.
-    ("GET", "/console/live"): Rule(
-        Role.READER, Reach.NOTHING
-    ),  # it says that something was written, not what
+    # It says that something was written, not what.
+    ("GET", "/console/live"): Rule(Role.READER, Reach.NOTHING),
     ("GET", "/console/sagas"): Rule(Role.READER, Reach.CHOSEN),
     ("GET", "/console/start"): Rule(Role.READER, Reach.CHOSEN),
     ("GET", "/console/start/{name}"): Rule(Role.READER, Reach.SAGA_NAME),
