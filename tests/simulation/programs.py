@@ -161,7 +161,7 @@ class Author:
     _numbers: int = 0
 
     def __post_init__(self) -> None:
-        self._refusals = Random(hash(self.rng.getstate()))  # the rest of a program does not depend on them
+        self._refusals = Random(repr(self.rng.getstate()))  # the rest of a program does not depend on them
 
     def program(self, name: str, depth: int = 0) -> Program:
         """A program, and those of the sagas that it starts."""

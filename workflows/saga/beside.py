@@ -32,10 +32,10 @@ class Beside:
         replay.fork(strands)
 
     async def run(self, step: Step[T], scope: Scope) -> T:
-        """One of them; a failure closes the scope for the others, a wait does not."""
+        """One of them; a failure closes the scope for the others, a wait or having been closed does not."""
         try:
             return await step.run(scope)
-        except Waiting:
+        except (Waiting, Closed):
             raise
         except (Rejected, CallFailed) as failure:
             scope.lost = True

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import pytest
 
@@ -23,7 +24,7 @@ from tests.unit.workflows.toys import (
     obliging,
     refusing,
 )
-from workflows.saga import NOTHING, Saga, SagaDefinition
+from workflows.saga import NOTHING, Retry, Saga, SagaDefinition
 from workflows.saga.journal import StepFailed
 from workflows.saga.testing import MemoryService, killed_at
 
@@ -149,6 +150,9 @@ def beside_a_call(branch: Callable[[Saga], Awaitable[None]], *, caught: bool) ->
     return function
 
 
+QUICKLY = Retry(attempts=5, first_wait_seconds=0.4)
+
+
 async def says_no(saga: Saga) -> None:
     await saga.execute(Do(tally="n"))
     raise Rejected("the branch says no", code="own")
@@ -176,6 +180,31 @@ async def test_one_that_is_in_doubt_is_as_well() -> None:
 
     outcome = await service.outcome()
     assert (outcome.status, [step.status for step in outcome.steps]) == ("completed", ["succeeded"] * 4)
+
+
+async def test_it_is_also_if_others_were_closed_beside_it() -> None:
+    async def says_no_soon(saga: Saga) -> None:
+        await saga.sleep(timedelta(milliseconds=300))
+        raise Rejected("the branch says no")
+
+    async def too_late(saga: Saga) -> None:
+        await saga.sleep(timedelta(milliseconds=500))
+        await saga.execute(Do(tally="late"))
+
+    async def function(saga: Saga, _order: Order) -> None:
+        saga.pivot()
+        call = saga.call(SEND, Message(), retry=QUICKLY)
+        with contextlib.suppress(Rejected):
+            await saga.gather(call, saga.branch(says_no_soon), saga.branch(too_late))
+
+    remote = Remote()
+    remote.before_send = failing(*[AWAY] * 4, None)
+    service = await begun(function, calls=remote.calls())
+
+    outcome = await service.outcome()
+    assert outcome.status == "completed"
+    assert [step.step for step in outcome.steps] == ["1", "2.1", "3.1"]
+    assert remote.requests == ["send s1/1"] * 5
 
 
 async def test_if_nobody_catches_it_the_saga_is_stuck_when_the_call_is_done_and_other_code_goes_on() -> None:
