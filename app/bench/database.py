@@ -67,9 +67,16 @@ async def _database_beside(settings: Settings) -> AsyncIterator[Settings]:
 
 
 async def _remove(app: str, owner: str, name: str) -> None:
-    for url in {app, owner}:
-        await _end_sessions(url, name)
-    await _drop(owner, name)
+    """Drop it as soon as nobody is connected any more: a thread that was at work may connect once more."""
+    deadline = asyncio.get_running_loop().time() + DROP_SECONDS_MAX
+    while True:
+        for url in {app, owner}:
+            await _end_sessions(url, name)
+        if await _is_dropped(owner, name):
+            return
+        if asyncio.get_running_loop().time() > deadline:
+            log.warning("the database is still in use; the next saga bench drops it", database=name)
+            return
 
 
 async def _make(owner: str, name: str) -> None:
@@ -99,19 +106,14 @@ async def _end_sessions(url: str, name: str) -> None:
         )
 
 
-async def _drop(owner: str, name: str) -> None:
-    """Drop it as soon as the server has seen that nobody is connected any more."""
+async def _is_dropped(owner: str, name: str) -> bool:
+    """Drop it; False when somebody is connected. The server waits some seconds for those who leave."""
     async with await psycopg.AsyncConnection.connect(owner, autocommit=True) as admin:
-        deadline = asyncio.get_running_loop().time() + DROP_SECONDS_MAX
-        while True:
-            try:
-                await admin.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(name)))
-                return
-            except psycopg.errors.ObjectInUse:
-                if asyncio.get_running_loop().time() > deadline:
-                    log.warning("the database is still in use; the next saga bench drops it", database=name)
-                    return
-                await asyncio.sleep(0.1)
+        try:
+            await admin.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(name)))
+        except psycopg.errors.ObjectInUse:
+            return False
+    return True
 
 
 async def _drop_left_behind(admin: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
