@@ -52,7 +52,7 @@ async def start_child(execution: Execution, step: str, request: ChildRequest, sc
         await _start(execution, step, ids, request, scope)
         known = state.steps[step]
     if known.rejection is not None:
-        if known in state.refused_past_pivot():
+        if known.child_refused_past_pivot:
             raise Halted("rejected-after-pivot", f"{definition.name}: {known.rejection.detail}", step)
         raise refused(known.rejection)
     if known.status == "started":

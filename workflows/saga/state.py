@@ -112,13 +112,8 @@ class SagaState(SagaSummary):
         return sorted(self.steps.values(), key=lambda step: step.order)
 
     def refused_past_pivot(self) -> list[StepState]:
-        """Children that were undone or abandoned past the pivot, where no refusal is an outcome.
-
-        Journals that were written before this was so may have steps that the function took after one.
-        """
-        refused = [step for step in self.in_order() if step.child_refused_past_pivot]
-        last = max((step.began_at_version for step in self.steps.values()), default=0) if refused else 0
-        return [step for step in refused if step.outcome_version is not None and step.outcome_version > last]
+        """Children that were undone or abandoned past the pivot, where no refusal is an outcome."""
+        return [step for step in self.in_order() if step.child_refused_past_pivot]
 
     def after(self, to_step: str | None) -> list[StepState]:
         """The steps that come after `to_step`, in the order of the program; all when there is none."""

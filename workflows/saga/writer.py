@@ -42,13 +42,10 @@ class Scope:
     def failed(self, state: SagaState) -> bool:
         """Whether one of them, or of those around them, has failed. A child that was refused past the pivot
         has not: it halts the saga, and is tried anew."""
-        known = [
-            step for number in self.steps if (step := state.steps.get(number)) and step.refused_or_failed
-        ]
-        halting = state.refused_past_pivot() if any(step.child_refused_past_pivot for step in known) else ()
+        steps = (step for number in self.steps if (step := state.steps.get(number)))
         return (
             self.lost
-            or any(step not in halting for step in known)
+            or any(step.refused_or_failed and not step.child_refused_past_pivot for step in steps)
             or (self.parent is not None and self.parent.failed(state))
         )
 

@@ -1,13 +1,12 @@
 """Past the pivot a refusal is no outcome: the saga is stuck, and an operator's retry really tries again."""
 
 import contextlib
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
 
 from domain import Rejected
-from tests.unit.workflows.family import SIGNALS, WHO, begun, redeploy, serving, start, status, why_stuck
+from tests.unit.workflows.family import SIGNALS, WHO, begun, serving, start, status, why_stuck
 from tests.unit.workflows.test_resolver import Asked
 from tests.unit.workflows.toys import (
     AWAY,
@@ -17,16 +16,15 @@ from tests.unit.workflows.toys import (
     Message,
     Order,
     Remote,
-    SagaFunction,
     counts,
     do,
     failing,
     obliging,
     refusing,
 )
-from workflows.saga import NOTHING, Retry, Saga, SagaDefinition
+from workflows.saga import NOTHING, Saga, SagaDefinition
 from workflows.saga.journal import StepFailed
-from workflows.saga.testing import MemoryService, killed_at
+from workflows.saga.testing import MemoryService
 
 
 async def part(saga: Saga, _order: Order) -> str:
@@ -137,105 +135,42 @@ async def test_a_call_beside_it_that_waits_for_its_next_attempt_is_not_given_up(
     assert outcome.entries.count("StepStarted") == 2
 
 
-def beside_a_call(branch: Callable[[Saga], Awaitable[None]], *, caught: bool) -> SagaFunction:
-    """A call past the pivot beside a branch."""
+async def test_a_child_is_started_anew_also_if_steps_began_after_its_refusal() -> None:
+    async def child_and_call(saga: Saga) -> None:
+        await saga.gather(saga.start(PART, Order()), saga.call(SEND, Message(), retry=SLOWLY))
 
-    async def function(saga: Saga, _order: Order) -> None:
-        saga.pivot()
-        await saga.execute(Do(tally="a"))
-        with contextlib.suppress(*([Rejected] if caught else [])):
-            await saga.gather(saga.call(SEND, Message(), retry=SLOWLY), saga.branch(branch))
+    async def other(saga: Saga) -> None:
+        await saga.receive("go", Message)
         await saga.execute(Do(tally="b"))
 
-    return function
-
-
-QUICKLY = Retry(attempts=5, first_wait_seconds=0.4)
-
-
-async def says_no(saga: Saga) -> None:
-    await saga.execute(Do(tally="n"))
-    raise Rejected("the branch says no", code="own")
-
-
-async def test_a_call_beside_a_refusal_of_the_functions_own_is_sent_until_it_succeeds() -> None:
-    remote = Remote()
-    remote.before_send = failing(AWAY, AWAY, None)
-
-    service = await begun(beside_a_call(says_no, caught=True), calls=remote.calls())
-
-    outcome = await service.outcome()
-    assert (outcome.status, [step.status for step in outcome.steps]) == ("completed", ["succeeded"] * 4)
-    assert remote.requests == ["send s1/2"] * 3
-    assert await counts(service) == {"a": 1, "n": 1, "b": 1}
-
-
-async def test_one_that_is_in_doubt_is_as_well() -> None:
-    remote = Remote()
-    remote.before_send = failing(AWAY, None)
-    service = serving(beside_a_call(says_no, caught=True), calls=remote.calls())
-    service.store.before_append = killed_at(4)  # announced, and not recorded what came of it
-    await start(service)
-    await service.settle()
-
-    outcome = await service.outcome()
-    assert (outcome.status, [step.status for step in outcome.steps]) == ("completed", ["succeeded"] * 4)
-
-
-async def test_it_is_also_if_others_were_closed_beside_it() -> None:
-    async def says_no_soon(saga: Saga) -> None:
-        await saga.sleep(timedelta(milliseconds=300))
-        raise Rejected("the branch says no")
-
-    async def too_late(saga: Saga) -> None:
-        await saga.sleep(timedelta(milliseconds=500))
-        await saga.execute(Do(tally="late"))
-
     async def function(saga: Saga, _order: Order) -> None:
         saga.pivot()
-        call = saga.call(SEND, Message(), retry=QUICKLY)
-        with contextlib.suppress(Rejected):
-            await saga.gather(call, saga.branch(says_no_soon), saga.branch(too_late))
-
-    remote = Remote()
-    remote.before_send = failing(*[AWAY] * 4, None)
-    service = await begun(function, calls=remote.calls())
-
-    outcome = await service.outcome()
-    assert outcome.status == "completed"
-    assert [step.step for step in outcome.steps] == ["1", "2.1", "3.1"]
-    assert remote.requests == ["send s1/1"] * 5
-
-
-async def test_if_nobody_catches_it_the_saga_is_stuck_when_the_call_is_done_and_other_code_goes_on() -> None:
-    async def says_yes(saga: Saga) -> None:
-        await saga.execute(Do(tally="n"))
+        await saga.gather(saga.branch(child_and_call), saga.branch(other))
 
     remote = Remote()
     remote.before_send = failing(AWAY, None)
-    service = await begun(beside_a_call(says_no, caught=False), calls=remote.calls())
-    assert await why_stuck(service) == "rejected-after-pivot: the branch says no"
-    assert remote.requests == ["send s1/2"] * 2
+    service = serving(function, PART, calls=remote.calls())
+    await start(service)
+    await service.run_next()
+    call = next(step for step in (await service.engine.view("s1")).steps if step.step == "1.2")
+    assert call.retry_at is not None
+    almost = call.retry_at - timedelta(milliseconds=500)
+    await service.settle(until=almost)
+    await service.engine.compensate("s1.1.1", **WHO)
+    while await status(service, "s1.1.1") != "compensated":
+        await service.run_next()
+    await service.engine.signal("s1", "go", {}, actor="ana")
+    while await status(service) != "stuck":
+        await service.run_next()
+    stuck = await service.outcome()
+    assert [step.step for step in stuck.steps] == ["1.1", "1.2", "2.1", "2.2"]
 
-    redeploy(service, beside_a_call(says_yes, caught=False))
-    await service.engine.resume("s1", **WHO)
+    await service.engine.retry("s1", **WHO)
     await service.settle()
+    await tell(service, "s1.1.1:2")
 
     assert await status(service) == "completed"
-    assert remote.requests == ["send s1/2"] * 2
-
-
-async def test_a_bug_beside_it_does_not_wait_for_it() -> None:
-    async def breaks(saga: Saga) -> None:
-        await saga.execute(Do(tally="n"))
-        raise ZeroDivisionError
-
-    remote = Remote()
-    remote.before_send = failing(AWAY, None)
-    service = await begun(beside_a_call(breaks, caught=False), calls=remote.calls())
-
-    assert (await why_stuck(service)).startswith("bug: ")
-    assert remote.requests == ["send s1/2"]
+    assert await counts(service) == {"b": 1, "part": 1}
 
 
 async def test_the_function_does_not_see_the_refusal() -> None:
