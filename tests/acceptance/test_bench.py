@@ -91,6 +91,8 @@ def test_ctrl_c_drops_the_database(database: Database, postgres_server: Embedded
     with psycopg.connect(postgres_server.url(), autocommit=True) as admin:
         admin.execute(f"alter role {OWNER_ROLE} createdb")
     settings = {"SAGA_DATABASE_URL": database.url, "SAGA_OWNER_DATABASE_URL": database.owner_url}
+    # Whoever was started in the background of a script has it ignored, and so have its children.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         command("bench", "--seconds=60"),
         cwd=ROOT,
@@ -98,6 +100,7 @@ def test_ctrl_c_drops_the_database(database: Database, postgres_server: Embedded
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    signal.signal(signal.SIGINT, before)
     try:
         until(lambda: bool(databases(postgres_server)))
         os.kill(process.pid, signal.SIGINT)
