@@ -111,10 +111,6 @@ class SagaState(SagaSummary):
         """The steps in the order of the program."""
         return sorted(self.steps.values(), key=lambda step: step.order)
 
-    def refused_past_pivot(self) -> list[StepState]:
-        """Children that were undone or abandoned past the pivot, where no refusal is an outcome."""
-        return [step for step in self.in_order() if step.child_refused_past_pivot]
-
     def after(self, to_step: str | None) -> list[StepState]:
         """The steps that come after `to_step`, in the order of the program; all when there is none."""
         kept = step_order(to_step) if to_step else ()
@@ -220,7 +216,7 @@ class SagaState(SagaSummary):
     def _start_refused_anew(self, version: int) -> None:
         """Past the pivot what was refused is tried again: a child by another one."""
         take_news(self.steps, version)  # also what has come while nothing ran
-        if refused := self.refused_past_pivot():
+        if refused := [step for step in self.in_order() if step.child_refused_past_pivot]:
             self._forget(refused)
             self.requests += len(refused)
 

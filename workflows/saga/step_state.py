@@ -66,6 +66,7 @@ class StepState:
 
     @property
     def child_refused_past_pivot(self) -> bool:
+        """Undone or abandoned where no refusal is an outcome: it halts the saga, and is started anew."""
         return self.kind == "child" and self.past_pivot and self.status == "rejected"
 
     @property
