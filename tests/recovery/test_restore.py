@@ -116,7 +116,8 @@ def test_all_goes_on_after_a_restore(database: Database, elsewhere: Database, tm
 
     look = Look(elsewhere)
     [before] = look.executors()
-    assert look.runs("PENDING") == ["runs"]
+    # Besides it, whatever a timer or the next attempt of an undo had just woken.
+    assert "runs" in look.runs("PENDING")
     assert look.journal("to-be-undone", "CompensationStarted")
     assert not look.journal("to-be-undone", "SagaCompensated")
     with (
