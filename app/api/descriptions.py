@@ -78,7 +78,7 @@ FIELDS: Final = {
     "WaitView.signals": "Signals that go on with it.",
     "WaitView.until": "When it goes on without.",
 }
-SAME_AS: Final = {"StartedSaga": "SagaView", "SagaRow": "SagaView"}
+SAME_AS: Final = {"StartedSaga": "SagaView", "SagaRow": "SagaView", "StuckRow": "StuckView"}
 """Models with the fields of another one."""
 
 

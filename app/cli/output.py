@@ -121,12 +121,17 @@ def saga_table(sagas: Sequence[models.SagaRow | models.StartedSaga]) -> Table:
         table.add_row(
             saga["saga_id"],
             saga["name"],
-            status_text(saga["status"]),
+            _status_and_reason(saga),
             moment(saga["requested_at"]),
             moment(saga["ended_at"]),
             attributes_text(saga["attributes"]),
         )
     return table
+
+
+def _status_and_reason(saga: models.SagaRow | models.StartedSaga) -> Text:
+    status = status_text(saga["status"])
+    return status.append(f": {saga['stuck']['reason']}") if saga["stuck"] else status
 
 
 def event_table(events: list[models.EventView]) -> Table:

@@ -268,22 +268,6 @@ class ReturnLine(TypedDict):
     quantity: int
 
 
-class SagaRow(TypedDict):
-    saga_id: str
-    name: str
-    version: int
-    status: Literal[
-        "queued", "running", "waiting", "compensating", "stuck", "completed", "compensated", "abandoned"
-    ]
-    correlation_id: str
-    parent: str | None
-    attributes: dict[str, str]
-    requested_at: str
-    updated_at: str
-    ended_at: str | None
-    position: int
-
-
 class SiblingView(TypedDict):
     side: Literal["left", "right"]
     hash: str
@@ -377,6 +361,19 @@ class StopsView(TypedDict):
 class StreamPage(TypedDict):
     events: list[EventView]
     next: int | None
+
+
+class StuckRow(TypedDict):
+    reason: Literal[
+        "bug",
+        "compensation-failed",
+        "nondeterminism",
+        "rejected-after-pivot",
+        "no-progress",
+        "undone-to-step",
+    ]
+    step: str | None
+    error: str
 
 
 class StuckView(TypedDict):
@@ -637,9 +634,21 @@ class Return(TypedDict):
     lines: list[ReturnLine]
 
 
-class SagaPage(TypedDict):
-    sagas: list[SagaRow]
-    next: str | None
+class SagaRow(TypedDict):
+    saga_id: str
+    name: str
+    version: int
+    status: Literal[
+        "queued", "running", "waiting", "compensating", "stuck", "completed", "compensated", "abandoned"
+    ]
+    correlation_id: str
+    parent: str | None
+    attributes: dict[str, str]
+    requested_at: str
+    updated_at: str
+    ended_at: str | None
+    stuck: StuckRow | None
+    position: int
 
 
 class SagaView(TypedDict):
@@ -732,6 +741,11 @@ class OrderRow(TypedDict):
     placed_at: str
     updated_at: str
     position: int
+
+
+class SagaPage(TypedDict):
+    sagas: list[SagaRow]
+    next: str | None
 
 
 class SagaThenView(TypedDict):

@@ -15,6 +15,7 @@ from app.readmodels.tables import Row, Table
 from eventstore import RecordedEvent
 from eventstore.connections import Pool
 from workflows.saga.codec import EventCodec
+from workflows.saga.errors import StuckReason
 from workflows.saga.journal import CATEGORY
 from workflows.saga.summary import ENDED, SagaStatus, SagaSummary, summarise
 
@@ -53,6 +54,18 @@ _NAMES: Final = """
 """
 
 
+ERROR_SHOWN: Final = 200
+"""So many characters of an error are in a list."""
+
+
+class StuckRow(BaseModel):
+    """Why a saga in a list needs a person; the saga itself tells more."""
+
+    reason: StuckReason
+    step: str | None
+    error: str
+
+
 class SagaRow(BaseModel):
     """A saga in a list."""
 
@@ -66,13 +79,17 @@ class SagaRow(BaseModel):
     requested_at: datetime
     updated_at: datetime
     ended_at: datetime | None
+    stuck: StuckRow | None
     position: int
 
 
 SAGAS: Final[Listing[SagaRow]] = Listing(
     name=NAME,
-    select="""saga_id, name, (summary->>'saga_version')::int as version, status, correlation_id, parent,
-           attributes, requested_at, updated_at, (summary->>'ended_at')::timestamptz as ended_at, position""",
+    select=f"""saga_id, name, (summary->>'saga_version')::int as version, status, correlation_id, parent,
+           attributes, requested_at, updated_at, (summary->>'ended_at')::timestamptz as ended_at, position,
+           case when status = 'stuck' then jsonb_build_object(
+               'reason', summary->'stuck'->'reason', 'step', summary->'stuck'->'step',
+               'error', left(summary->'stuck'->>'error', {ERROR_SHOWN})) end as stuck""",
     source="readmodels.sagas",
     key="position",
     key_value=int,

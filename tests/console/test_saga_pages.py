@@ -45,6 +45,7 @@ def test_the_overview_has_the_stuck_ones_first(http: httpx.Client, business: Bus
 
     assert text.index("Stuck: these wait for a person") < text.index(f"/console/sagas/{business.stuck}")
     assert text.index(f"/console/sagas/{business.stuck}") < text.index("The last hour")
+    assert re.search(r"<strong>compensation-failed</strong> in step \d+: \S", text)
     assert re.search(r'aria-label="completed: [1-9]\d* in the last hour', text)
     assert "/console/sagas?name=return-order&amp;status=waiting" in text
     assert "/console/projections/sagas" in text
