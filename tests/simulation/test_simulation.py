@@ -16,6 +16,7 @@ PARTS = 20
 FIRST_SEEDS = range(0, SEEDS, SEEDS // PARTS)
 ONCE_BROKEN = (
     7004,
+    190505,
     216807,
     477322,
     2179226,

@@ -37,9 +37,8 @@ class Beside:
             return await step.run(scope)
         except (Waiting, Closed):
             raise
-        except (Rejected, CallFailed) as failure:
+        except (Rejected, CallFailed):
             scope.lost = True
-            self._replay.failed_at(failure)
             raise
         except BaseException:
             scope.broken = True
@@ -68,13 +67,14 @@ def first_of(errors: dict[str, BaseException | None], execution: Execution) -> B
             return error
     failures = [error for error in raised if isinstance(error, (Rejected, CallFailed))]
     if failures:
-        return min(failures, key=lambda failure: _failed_at(failure, execution))
+        return min(failures, key=lambda failure: failed_at(failure, execution))
     waits = [error for error in raised if isinstance(error, Waiting)]
     return Waiting.any_of(waits) if waits else raised[0]
 
 
-def _failed_at(failure: Rejected | CallFailed, execution: Execution) -> float:
-    """The version of the step that failed; a refusal of the function's own stands between two entries."""
+def failed_at(failure: Rejected | CallFailed, execution: Execution) -> float:
+    """Where in the journal a failure stands: there where that of the step is recorded. A refusal of a branch
+    itself is not, and stands behind the last outcome that the branch went on with."""
     step = failure.step if isinstance(failure, (StepRefused, CallFailed)) else None
     recorded = execution.outcome_version(step) if step else None
-    return recorded or execution.replay.failed_at(failure)
+    return recorded or execution.refused_behind.get(failure, 0) + 0.5

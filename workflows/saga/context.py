@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 
 from domain import Command, Event, Rejected
 from workflows.saga import journal
-from workflows.saga.beside import Beside, Step, first_of
+from workflows.saga.beside import Beside, Step, failed_at, first_of
 from workflows.saga.calls import CallRequest, give_up_calls, perform_call
 from workflows.saga.children import ChildRequest, start_child
 from workflows.saga.definition import (
@@ -48,12 +48,18 @@ class Saga:
     and every step it asks for again is answered from the journal."""
 
     def __init__(
-        self, execution: Execution, definition: SagaDefinition, branch: str = "", scope: Scope = ALONE
+        self,
+        execution: Execution,
+        definition: SagaDefinition,
+        branch: str = "",
+        scope: Scope = ALONE,
+        behind: int = 0,
     ) -> None:
         self._execution = execution
         self._definition = definition
         self._branch = branch
         self._scope = scope
+        self._behind = behind  # the version of the last outcome that it went on with
         self._steps = 0
         self._values: Counter[str] = Counter()
         self._beside = 0
@@ -159,10 +165,15 @@ class Saga:
         """
 
         async def run(number: str, scope: Scope) -> T:
-            saga = Saga(self._execution, self._definition, f"{number}.", scope)
+            execution = self._execution
+            saga = Saga(execution, self._definition, f"{number}.", scope, self._behind)
             try:
                 return await function(saga, *arguments, **named)
+            except (Rejected, CallFailed) as failure:
+                execution.refused_behind.setdefault(failure, saga._behind)
+                raise
             finally:
+                execution.went_on_with[number] = saga._behind
                 saga.raise_if_left()
 
         return self._asked(run)
@@ -187,7 +198,11 @@ class Saga:
                 task.cancel()
         errors = {step.number: task.exception() for step, task in zip(steps, tasks, strict=True)}
         if any(errors.values()):
-            raise self._leaving(await self._settled(first_of(errors, self._execution), scope.steps))
+            error = await self._settled(first_of(errors, self._execution), scope.steps)
+            if isinstance(error, (Rejected, CallFailed)):  # whatever has ended beside it, then or later
+                self._goes_on_behind(int(failed_at(error, self._execution)))
+            raise self._leaving(error)
+        self._goes_on_behind(*map(self._execution.last_outcome, scope.steps))
         return [task.result() for task in tasks]
 
     async def _settled(self, error: BaseException, steps: frozenset[str]) -> BaseException:
@@ -307,10 +322,15 @@ class Saga:
                     self._leaving(error)
                 raise
             finally:
+                if scope is None:
+                    self._goes_on_behind(execution.last_outcome(number))
                 execution.open.discard(number)
                 execution.running.discard(number)
 
         return Step(number, tracked)
+
+    def _goes_on_behind(self, *versions: int) -> None:
+        self._behind = max(self._behind, *versions)
 
     def _check_own(self) -> None:
         if self._beside:

@@ -39,6 +39,8 @@ class Execution:
     function has begun, `open` those that it has asked for and that have not ended, `running` those of them
     that have begun. An attempt of a call that another execution left
     behind is touched `margin_seconds` after its deadline, not before. `clock` tells the time to the function.
+    `went_on_with` has for each branch that has ended the version of the last outcome that it went on with,
+    `refused_behind` the same for what branches have raised.
     """
 
     writer: JournalWriter
@@ -50,6 +52,8 @@ class Execution:
     open: set[str] = field(default_factory=set)
     running: set[str] = field(default_factory=set)
     replay: Replay = field(default_factory=Replay)
+    went_on_with: dict[str, int] = field(default_factory=dict)
+    refused_behind: dict[BaseException, int] = field(default_factory=dict)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _all_asked_for: bool = False
 
@@ -83,6 +87,10 @@ class Execution:
         """As which entry of the journal the outcome of the step is recorded; None when it has none yet."""
         known = self.state.steps.get(step)
         return known.outcome_version if known else None
+
+    def last_outcome(self, number: str) -> int:
+        """The version of the last outcome behind this step or branch, now that it has ended; 0: none."""
+        return self.outcome_version(number) or self.went_on_with.get(number, 0)
 
     def metadata(self, step: str, *, undo: bool = False) -> dict[str, Any]:
         """Goes with the domain events of a step, or of its compensation."""

@@ -35,8 +35,6 @@ class Replay:
         self._new: list[tuple[asyncio.Future[bool], Callable[[], bool]]] = []
         self._asked = count()
         self._over = False
-        self._given = 0
-        self._failed_at: dict[BaseException, float] = {}
 
     async def turn(self, outcome_version: int | None, closed: Callable[[], bool] = lambda: False) -> None:
         """Wait until the outcome recorded as that version is the next; None: until none is left, or the step
@@ -56,7 +54,6 @@ class Replay:
             if self._over:
                 await self._live_turn(turn)
             await turn
-            self._note(outcome_version)
         finally:
             turn.cancel()
             if turn.cancelled() or not turn.result():
@@ -66,10 +63,7 @@ class Replay:
         """What a new step comes to, in the turn of its outcome. Its strand does not go on meanwhile,
         but that of a closed one does: the replay is not over yet, and waits for it."""
         if not self._over:
-            try:
-                return await step
-            finally:
-                self._note(outcome_version())
+            return await step
         self.end_strand()
         try:
             return await step
@@ -77,11 +71,6 @@ class Replay:
             self._running += 1
             if (version := outcome_version()) is not None:
                 await self.turn(version)
-
-    def failed_at(self, failure: BaseException) -> float:
-        """Where in the journal a failure stands that no entry records: behind the last outcome that had been
-        given when it first left a strand."""
-        return self._failed_at.setdefault(failure, self._given + 0.5)
 
     def fork(self, strands: int) -> None:
         """The strand that asks splits into so many; it goes on itself when the last of them has ended."""
@@ -95,9 +84,6 @@ class Replay:
             self._release(turn)
         if self._running <= 0 and self._new:
             self._release_new()
-
-    def _note(self, outcome_version: int | None) -> None:
-        self._given = max(self._given, outcome_version or 0)
 
     def _is_one_due(self) -> bool:
         return any(not turn.done() for *_, turn in self._recorded)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from domain import Rejected
-from tests.unit.workflows.family import SIGNALS, WHO, begun, go, serving, start
+from tests.unit.workflows.family import SIGNALS, WHO, begun, go, serving, start, status, why_stuck
 from tests.unit.workflows.toys import (
     AWAY,
     SLOWLY,
@@ -16,6 +16,7 @@ from tests.unit.workflows.toys import (
     Message,
     Order,
     Remote,
+    SagaFunction,
     SlowStore,
     counts,
     do,
@@ -24,6 +25,7 @@ from tests.unit.workflows.toys import (
     send,
 )
 from workflows.saga import Saga, SagaDefinition
+from workflows.saga.context import Step
 from workflows.saga.replay import Replay
 from workflows.saga.testing import Killed, MemoryService, killed_at
 
@@ -218,6 +220,72 @@ async def test_nor_does_the_end_of_a_child_that_comes_later_change_it() -> None:
     await service.settle()
 
     assert (await service.outcome()).result == "done"
+    assert (await counts(service))["own"] == 1
+
+
+async def refuses_at_once(_saga: Saga) -> None:
+    raise Rejected("at once", code="own")
+
+
+async def gets_over_a_child(saga: Saga) -> None:
+    with suppress(Rejected):
+        await saga.gather(saga.start(PART, Order()), do(saga, "no"))
+
+
+async def first_one_then_the_other(saga: Saga, _order: Order) -> str:
+    await gets_over_a_child(saga)
+    return await which_is_first(saga, do(saga, "no too"), saga.branch(refuses_at_once))
+
+
+async def all_side_by_side(saga: Saga, _order: Order) -> str:
+    async def refuses_behind_a_child(saga: Saga) -> None:
+        await gets_over_a_child(saga)
+        raise Rejected("behind a child", code="own")
+
+    return await which_is_first(saga, saga.branch(refuses_behind_a_child), send(saga))
+
+
+async def refused_after_a_while(_key: str) -> None:
+    await asyncio.sleep(0.3)
+    raise Rejected("not sent")
+
+
+async def which_is_first(saga: Saga, *steps: Step[Any]) -> str:
+    try:
+        await saga.gather(*steps)
+    except Rejected as no:
+        await do(saga, no.code)
+    await saga.receive("go", Message)
+    return "done"
+
+
+async def waits_to_go(saga: Saga, _order: Order) -> None:
+    await saga.receive("go", Message)
+
+
+PART = SagaDefinition("part", waits_to_go, Order, signals=SIGNALS)
+
+
+@pytest.mark.parametrize("function", [first_one_then_the_other, all_side_by_side])
+@pytest.mark.parametrize("signalled", [True, False])
+async def test_nor_does_a_child_that_was_left_behind_before_it(
+    function: SagaFunction, signalled: bool
+) -> None:
+    """Its end is recorded behind what came after it: the first execution has not waited for it."""
+    remote = Remote()
+    remote.before_send = refused_after_a_while
+    service = await begun(function, PART, refuse=refusing("no", "no too"), calls=remote.calls())
+    child = "s1.1" if function is first_one_then_the_other else "s1.1.1"
+    if signalled:
+        await service.engine.signal(child, "go", {"text": "go"}, actor="ana")
+    else:
+        await service.engine.compensate(child, **WHO)
+    await service.settle()
+
+    await go(service)
+    await service.settle()
+
+    assert await status(service) == "completed", await why_stuck(service)
     assert (await counts(service))["own"] == 1
 
 
