@@ -102,11 +102,15 @@ async def check_headings(page: Page) -> None:
     assert await page.locator("a.skip").count() == 1
 
 
-async def check_page(browser: Browser, url: str) -> None:
+async def check_page(browser: Browser, url: str, *, status: int = 200, **more: Any) -> None:
     """All of this in both sizes and schemes."""
     for width in (WIDE, NARROW):
         for scheme in SCHEMES:
-            async with opened(browser, url, width=width, scheme=scheme) as found:
+            async with opened(browser, url, width=width, scheme=scheme, **more) as found:
                 await check_headings(found.page)
                 await check_layout(found.page)
                 await check_accessible(found.page)
+                if status != 200:
+                    [told] = found.faults
+                    assert f"status of {status}" in told
+                    found.faults.clear()

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+from playwright.async_api import Browser
 
 from app.embedded import EmbeddedPostgres
 from app.security.roles import Role
 from app.security.sessions import csrf_token
 from tests.acceptance.secured import Secured, secured_server
 from tests.acceptance.server import account_with, money, order_of, start, stock_of, until
-from tests.console.pages import HTML, shown
+from tests.console.pages import HTML, check_page, in_browser, shown
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -205,3 +206,21 @@ def test_an_operator_of_some_acts_on_many_of_them(place: Place) -> None:
 def version(place: Place, saga_id: str) -> int:
     version: int = place.operator.get(f"/sagas/{saga_id}").json()["journal_version"]
     return version
+
+
+@pytest.fixture
+def session(place: Place) -> str:
+    """Of somebody whose role is for two sagas."""
+    return place.browser(Role.READER, OWN, OTHER).cookies["saga_session"]
+
+
+@in_browser
+async def test_the_choice_and_a_refusal_are_pages_for_everybody(
+    browser: Browser, place: Place, session: str
+) -> None:
+    url = place.secured.server.url
+    cookie = {"name": "saga_session", "value": session, "domain": httpx.URL(url).host, "path": "/"}
+    state = {"cookies": [cookie], "origins": []}
+
+    await check_page(browser, f"{url}/console/sagas", storage_state=state)
+    await check_page(browser, f"{url}/console/audit", status=403, storage_state=state)
