@@ -75,6 +75,7 @@ async def return_order(saga: Saga, asked: ReturnOrder) -> OrderReturned:
     )
     assert isinstance(requested, ReturnRequested)
     decision = await saga.receive("approval", ReturnDecision, timeout=APPROVAL_TIME)
+    saga.tag(decision="none" if decision is None else "approved" if decision.approved else "refused")
     if decision is None:
         await saga.execute(ExpireReturn(order_id=order_id, return_id=return_id), compensate=cancel)
         return OrderReturned(order_id=order_id, outcome="expired")

@@ -97,6 +97,7 @@ def test_a_refused_return_changes_nothing(http: httpx.Client, customer: str, sig
     signal(returning, "approval", {"approved": False, "by": "Bo", "note": "worn"})
 
     assert await_status(http, returning, "completed")["result"]["outcome"] == "refused"
+    until(lambda: returning in http.get("/sagas", params={"attribute": "decision:refused"}).text)
     assert balance(http, customer) == had
     assert state(http, "stock", order["lines"][0]["sku"]) == before
 

@@ -87,6 +87,7 @@ async def test_an_approved_return_gives_the_money_back_and_restocks() -> None:
     outcome = await decide(service, approved=True)
 
     assert outcome.saga.status == "completed"
+    assert outcome.saga.attributes == {"decision": "approved"}
     assert outcome.saga.result == {
         "order_id": "o1",
         "outcome": "returned",
@@ -115,6 +116,7 @@ async def test_a_refused_return_changes_nothing_and_is_no_error() -> None:
     outcome = await decide(service, approved=False)
 
     assert outcome.saga.status == "completed"
+    assert outcome.saga.attributes == {"decision": "refused"}
     assert outcome.saga.result == {"order_id": "o1", "outcome": "refused", "refund": None}
     assert outcome.commands[-1] == RefuseReturn(order_id="o1", return_id="r1", by="Bo", note="looks new")
     assert outcome.compensations == []
