@@ -18,7 +18,7 @@ import httpx
 ROOT = Path(__file__).parents[2]
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 30
-WAIT_SECONDS_MAX = 60
+WAIT_SECONDS_MAX = 120
 
 Json = dict[str, Any]
 _numbers = count(1)

@@ -104,7 +104,7 @@ async def test_slow_books_at_once_and_answers_later(carrier: Carrier, client: ht
 
 
 async def test_late_books_although_the_client_has_gone(carrier: Carrier, client: httpx.AsyncClient) -> None:
-    await behave(client, mode="late", delay_ms=500)
+    await behave(client, mode="late", delay_ms=3_000)
 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(carrier.book(BOOK, KEY), timeout=0.1)
@@ -116,7 +116,7 @@ async def test_late_books_although_the_client_has_gone(carrier: Carrier, client:
 async def test_a_late_booking_meets_the_tombstone_of_its_cancellation(
     carrier: Carrier, client: httpx.AsyncClient
 ) -> None:
-    await behave(client, mode="late", delay_ms=500)
+    await behave(client, mode="late", delay_ms=3_000)
     late = asyncio.create_task(carrier.book(BOOK, KEY))
     await carrier.cancel(CANCEL, KEY)
 

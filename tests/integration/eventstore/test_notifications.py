@@ -85,12 +85,12 @@ async def test_a_process_does_not_hear_itself(database: Database) -> None:
     ):
         await witness.execute(f"listen {CHANNEL}".encode())
         notifier.tell()
-        [own] = [notice async for notice in witness.notifies(timeout=5, stop_after=1)]
+        [own] = [notice async for notice in witness.notifies(timeout=60, stop_after=1)]
         assert own.payload == notifier.sender
         assert not heard.is_set()
 
         other.tell()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await heard.wait()
 
 
@@ -98,13 +98,13 @@ async def test_a_listener_that_lost_its_connection_listens_again_and_looks(datab
     async with await connect(database.admin_url) as admin, listening(database) as (listener, heard):
         async with away(admin):
             pass
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await heard.wait()  # what was said meanwhile is lost: it has a look at once
             await listener.listening.wait()
         async with notifying(database) as notifier:
             heard.clear()
             notifier.tell()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await heard.wait()
 
 

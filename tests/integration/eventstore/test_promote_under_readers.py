@@ -104,6 +104,6 @@ async def _write(tally: Scene) -> None:
 async def _looks_again(reader: Reader) -> None:
     """Until it has looked after this."""
     before = reader.looks
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while reader.looks < before + 2 and not reader.stopped:  # noqa: ASYNC110 - it is no Event
             await asyncio.sleep(0.002)

@@ -154,5 +154,5 @@ async def test_an_executor_that_was_declared_dead_learns_it(database: Database) 
         await admin.execute("update eventstore.executors set buried_at = clock_timestamp()")
 
         with pytest.raises(LeaseLost, match="declared dead"):
-            await asyncio.wait_for(taken.keep(), timeout=10)
+            await asyncio.wait_for(taken.keep(), timeout=60)
     await taken.release()
