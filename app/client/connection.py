@@ -41,8 +41,11 @@ class Connection:
             answer = await self._http.request(method, path, **request)
         if answer.is_error:
             raise _refusal(answer)
+        return self._decoded(answer.text)
+
+    def _decoded(self, text: str) -> Any:
         try:
-            return answer.json()
+            return json.loads(text)
         except ValueError:
             raise NoAnswer(f"{self._http.base_url} does not answer as this program does") from None
 
@@ -54,9 +57,18 @@ class Connection:
                 if answer.is_error:
                     await answer.aread()
                     raise _refusal(answer)
-                async for line in answer.aiter_lines():
+                async for line in _lines(answer):
                     if line.startswith("data: "):
-                        yield json.loads(line.removeprefix("data: "))
+                        yield self._decoded(line.removeprefix("data: "))
+
+
+async def _lines(answer: httpx.Response) -> AsyncIterator[str]:
+    """Those of a stream of events end with a line feed; what else may end a line is part of the data."""
+    rest = ""
+    async for text in answer.aiter_text():
+        *lines, rest = (rest + text).split("\n")
+        for line in lines:
+            yield line
 
 
 @contextmanager

@@ -84,6 +84,18 @@ async def test_a_saga_is_started_watched_and_undone(client: SagaClient, http: ht
     assert balance(http, source) == 900
 
 
+async def test_a_saga_is_watched_whatever_its_input_says(client: SagaClient, http: httpx.Client) -> None:
+    """Line separators of Unicode end no line of a stream of events."""
+    order = order_of(account_with(http, 0), stock_of(http, 1))
+    order["ship_to"]["name"] = "Ann\u2028Lee\u2029\u0085"
+    saga = await client.start("fulfil-order", order, wait_seconds=30)
+
+    seen = [each async for each in client.watch(saga["saga_id"])]
+
+    assert seen[-1]["status"] == "compensated"
+    assert seen[-1]["input"]["ship_to"]["name"] == order["ship_to"]["name"]
+
+
 async def test_every_answer_has_the_type_that_it_is_said_to_have(
     client: SagaClient, http: httpx.Client, customer: str
 ) -> None:

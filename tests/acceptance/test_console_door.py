@@ -128,6 +128,7 @@ def test_a_cookie_changes_nothing_outside_of_the_console(secured: Secured) -> No
     [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ],

@@ -97,6 +97,13 @@ def test_a_saga_shows_its_steps_and_leads_to_their_streams(http: httpx.Client, b
     assert "ReserveStock" in text
 
 
+def test_a_saga_leads_to_those_that_were_caused_by_the_same(http: httpx.Client, business: Business) -> None:
+    text = shown(http, f"/console/sagas/{business.order}")
+
+    [found] = re.findall(r'href="(/console/sagas\?correlation_id=[^"]+)"', text)
+    assert f'href="/console/sagas/{business.order}"' in shown(http, found)
+
+
 def test_a_saga_that_there_is_not_is_a_page(http: httpx.Client) -> None:
     assert "<h1>" in shown(http, "/console/sagas/nobody", 404)
     shown(http, "/console/sagas/no%20body", 422)
@@ -220,3 +227,25 @@ async def test_a_page_follows_its_saga(
         path, reason = f"/sagas/{business.queued}/abandon", {"reason": "no more"}
         (await asyncio.to_thread(http.post, path, json=reason)).raise_for_status()
         await expect(found.page.locator(".head .badge").first).to_have_text("abandoned", timeout=30_000)
+        # Its own stream has ended: the page goes on with that of everything.
+        await expect(found.page.locator("[data-live-state]")).to_have_attribute("data-word", "live")
+
+
+@in_browser
+async def test_the_page_of_a_stuck_saga_is_live_and_leaves_the_focus_where_it_is(
+    browser: Browser, server: ServerProcess, http: httpx.Client, business: Business
+) -> None:
+    """Something else happens: the page is made fresh, and has nothing new."""
+    async with opened(browser, f"{server.url}/console/sagas/{business.stuck}") as found:
+        await expect(found.page.locator("[data-live-state]")).to_have_attribute("data-word", "live")
+        summary = found.page.locator("#abandon > summary")
+        await summary.press("Enter")
+        await found.page.evaluate(
+            "document.addEventListener('fresh', () => { document.body.dataset.fresh = 1 })"
+        )
+        path, body = "/aggregates/account/ana/deposit", {"money": money(1)}
+        (await asyncio.to_thread(http.post, path, json=body)).raise_for_status()
+        await expect(found.page.locator("body[data-fresh]")).to_have_count(1)
+        await expect(summary).to_be_focused()
+        await expect(found.page.locator("#abandon")).to_have_attribute("open", "")
+        await expect(found.page.locator("[data-live-state]")).to_have_attribute("data-word", "live")
