@@ -152,7 +152,7 @@ class Settings(BaseSettings):
     page_size_max: Annotated[int, Field(ge=1, le=10_000)] = 1000
     requests_per_second_max: Annotated[float, Field(ge=0.1, le=100_000)] | None = None
     """Of one client address, on average; for a moment ten times as many. Beyond that 429. Unset: no limit.
-    Behind a proxy all clients have its address: limit them there."""
+    Behind a proxy that is believed it is the address that it says, behind others that of the proxy."""
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] | None = None
     """Web pages of these origins, separated by commas, may call the API from a browser. Unset: none may."""
     starts_at_once_max: Annotated[int, Field(ge=1, le=100_000)] = 256

@@ -8,8 +8,10 @@ import shutil
 import subprocess
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.server import END_SECONDS_MAX
 from tests.deploy.files import (
@@ -27,6 +29,8 @@ from tests.docs.pages import page
 SECRETS = {"POSTGRES_PASSWORD", "SAGA_OWNER_PASSWORD", "SAGA_APP_PASSWORD", "SAGA_MASTER_KEY"}
 GIVEN = dict.fromkeys(SECRETS, "x")
 OURS = ("server", "worker", "migrate")
+GATEWAYS = ("172.17.0.1", "172.31.0.1", "192.168.0.1", "192.168.240.1")
+"""As whom the proxy of the machine comes to a container, by Docker's default address pools."""
 
 
 def test_no_secret_has_a_default() -> None:
@@ -43,12 +47,27 @@ def test_the_example_names_what_the_compose_file_reads_and_gives_no_value() -> N
     assert re.findall(r"^\w+=.+$", (ROOT / "deploy/example.env").read_text(), re.M) == []
 
 
+async def test_the_proxy_of_the_machine_is_believed_and_nobody_else() -> None:
+    seen: list[tuple[str, str]] = []
+
+    async def app(scope: Any, _receive: Any, _send: Any) -> None:
+        seen.append((scope["scheme"], scope["client"][0]))
+
+    believing = ProxyHeadersMiddleware(app, compose(GIVEN)["server"]["environment"]["FORWARDED_ALLOW_IPS"])
+    said = [(b"x-forwarded-proto", b"https"), (b"x-forwarded-for", b"1.1.1.1, 203.0.113.9")]
+    for peer in (*GATEWAYS, "203.0.113.7"):
+        scope: Any = {"type": "http", "scheme": "http", "client": (peer, 1), "headers": said}
+        await believing(scope, None, None)  # type: ignore[arg-type]
+
+    assert seen == [("https", "203.0.113.9")] * len(GATEWAYS) + [("http", "203.0.113.7")]
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_each_service_is_a_command_of_ours_with_settings_of_ours(name: str) -> None:
     service = compose(GIVEN)[name]
 
     check_command(service["command"])
-    assert set(service["environment"]) <= SETTINGS
+    assert set(service["environment"]) <= SETTINGS | ({"FORWARDED_ALLOW_IPS"} if name == "server" else set())
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert seconds(service["stop_grace_period"]) > END_SECONDS_MAX
