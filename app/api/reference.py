@@ -11,6 +11,7 @@ from app.api.bulk import PATH as BULK
 from app.api.bulk import BulkRequest
 from app.api.command_names import NamedCommand, named_commands
 from app.api.descriptions import describe
+from app.api.examples import EXAMPLES
 from app.api.operations import CompensateRequest, ReasonRequest, SignalRequest, SkipRequest
 from app.api.projections import (
     DecisionRequest,
@@ -84,45 +85,6 @@ TAGS: Final = [
     {"name": "sandbox supplier", "description": "A supplier of the same kind."},
 ]
 
-EXAMPLES: Final[dict[str, dict[str, Any]]] = {
-    "FulfilOrder": {
-        "order_id": "10248",
-        "customer_id": "VINET",
-        "ship_to": {"name": "Vins et alcools Chevalier", "country": "France"},
-        "lines": [{"sku": "11", "quantity": 12, "unit_price": {"amount": 1400, "currency": "USD"}}],
-    },
-    "TransferFunds": {"source": "VINET", "target": "shop", "money": {"amount": 1400, "currency": "USD"}},
-    "ReturnOrder": {
-        "order_id": "10248",
-        "customer_id": "VINET",
-        "lines": [{"sku": "11", "quantity": 2}],
-        "reason": "too small",
-    },
-    "ReplenishStock": {"sku": "11", "quantity": 100},
-    "ReceiveStock": {"quantity": 39},
-    "SetReorderPoint": {"level": 20, "quantity": 100},
-    "OpenAccount": {"currency": "USD"},
-    "CompensateRequest": {"reason": "the customer called"},
-    "ReasonRequest": {"reason": "the carrier is back"},
-    "SkipRequest": {"reason": "refunded by hand", "step": "3"},
-    "SignalRequest": {"id": "approval-7", "data": {"approved": True}},
-    "ForgetRequest": {"reason": "asked for it, ticket 4711"},
-    "DecisionRequest": {"reason": "version 2 counts returns"},
-    "RetryRequest": {"reason": "the code is mended"},
-    "SkipEventRequest": {"reason": "recorded by a test", "position": 17},
-    "PromoteRequest": {"reason": "compared with diff"},
-    "ReturnRequest": {"reason": "totals are wrong"},
-    "DiscardRequest": {"reason": "not needed any more", "of": "previous"},
-    "BulkRequest": {
-        "action": "retry",
-        "filter": {"name": "fulfil-order", "status": "stuck", "attributes": {"carrier": "acme"}},
-        "reason": "the carrier is back",
-        "dry_run": True,
-    },
-    "Deposit": {"money": {"amount": 5000, "currency": "USD"}},
-}
-"""Bodies to try, by the name of their model. A model without one is documented by its schema alone."""
-
 
 def openapi_document(app: FastAPI, catalog: Catalog, registry: Registry) -> dict[str, Any]:
     """The document as FastAPI makes it from the routes, with the bodies that are looked up when they come."""
@@ -149,6 +111,7 @@ def openapi_document(app: FastAPI, catalog: Catalog, registry: Registry) -> dict
             if path not in PUBLIC_PATHS:
                 _take_token(operation)
             _answer_problems(operation)
+            _show_an_example(operation)
             for parameter in operation.get("parameters", []):
                 parameter["schema"] = _never_null(parameter["schema"])
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -201,6 +164,8 @@ def _take_token(operation: dict[str, Any]) -> None:
     operation["responses"] |= {
         "401": {"description": "No token, or one that is not known, expired or revoked."},
         "403": {"description": "The role does not allow it."},
+        "421": {"description": "A server without tokens was asked under a name that is not of its machine."},
+        "429": {"description": "Too many requests; try again after `Retry-After` seconds."},
     }
 
 
@@ -219,10 +184,15 @@ def _add_body(
     name = model.__name__
     for definition, schema in _schemas(model, without):
         schemas.setdefault(definition, schema)
-    media: dict[str, Any] = {"schema": {"$ref": SCHEMA_REFERENCE.format(model=name)}}
-    if name in EXAMPLES:
-        media["example"] = EXAMPLES[name]
+    media = {"schema": {"$ref": SCHEMA_REFERENCE.format(model=name)}}
     operation["requestBody"] = {"required": True, "content": {"application/json": media}}
+
+
+def _show_an_example(operation: dict[str, Any]) -> None:
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        model = media["schema"].get("$ref", "").rpartition("/")[2]
+        if model in EXAMPLES:
+            media["example"] = EXAMPLES[model]
 
 
 def _schemas(model: type[BaseModel], without: str | None) -> Iterator[tuple[str, dict[str, Any]]]:

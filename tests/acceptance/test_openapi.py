@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import httpx
+import jsonschema_rs
 import pytest
 
 from tests.acceptance.server import Json
@@ -63,6 +64,16 @@ def test_what_operators_send_has_an_example_and_keeps_to_a_version(document: Jso
         assert {"404", "409", "412", "422", "503"} <= operation["responses"].keys()
     signal = document["paths"]["/sagas/{saga_id}/signals/{signal}"]["post"]
     assert {"404", "409", "413", "422", "429"} <= signal["responses"].keys()
+
+
+def test_every_body_has_an_example_that_fits(document: Json) -> None:
+    ours = [(path, each) for path, each in operations(document) if "/sandbox/" not in path]
+    for path, operation in ours:
+        for media in operation.get("requestBody", {}).get("content", {}).values():
+            assert "example" in media, path
+            schema = {**media["schema"], "components": document["components"]}
+            jsonschema_rs.validator_for(schema, validate_formats=True).validate(media["example"])
+        assert ("429" in operation["responses"]) == ("/health/" not in path), path
 
 
 def test_each_filter_of_a_read_model_is_a_parameter_of_its_own(document: Json) -> None:

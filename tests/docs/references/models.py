@@ -4,7 +4,7 @@ import json
 from functools import cache
 from pathlib import Path
 
-from app.api.reference import EXAMPLES
+from app.api.examples import EXAMPLES
 from tests.docs.references.document import Json, document
 from tests.docs.references.markdown import as_json, code, page, table
 from tests.docs.references.shapes import meaning, shape
