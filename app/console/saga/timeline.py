@@ -203,8 +203,7 @@ class _Drawing:
 
     def ticks(self, began: datetime) -> Iterator[Tick]:
         """The time since the begin, where a stretch to scale begins, and at the end of all."""
-        end = self.axis.at(self.end)
-        last = -TICK_DISTANCE_MIN
+        end, last = self.axis.at(self.end), 0.0  # where 0 is written
         for piece in self.axis.pieces:
             far = last + TICK_DISTANCE_MIN <= piece.left <= end - TICK_DISTANCE_MIN
             if far and not piece.compressed and piece.begins > began:
