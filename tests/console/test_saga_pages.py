@@ -121,6 +121,7 @@ def test_what_is_written_in_an_order_is_no_markup(http: httpx.Client) -> None:
     text = shown(http, f"/console/sagas/{answer.json()['saga_id']}")
 
     assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)" in text
 
 
 def test_a_completed_saga_is_undone_once_and_says_by_whom(http: httpx.Client, business: Business) -> None:
