@@ -48,7 +48,9 @@ class RequestContext:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                MutableHeaders(scope=message)[CORRELATION_HEADER] = correlation_id
+                headers = MutableHeaders(scope=message)
+                headers[CORRELATION_HEADER] = correlation_id
+                headers["X-Content-Type-Options"] = "nosniff"  # what an event says is never taken for a page
             await send(message)
 
         with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):

@@ -70,6 +70,11 @@ def test_no_page_of_another_origin_may_call_unless_it_is_named(http: httpx.Clien
     assert not [name for name in (*asked.headers, *read.headers) if name.startswith("access-control")]
 
 
+def test_no_answer_is_taken_for_something_else_by_its_looks(http: httpx.Client) -> None:
+    for path in ("/sagas", "/sagas/nobody", "/no/such/route", "/console", "/metrics"):
+        assert http.get(path).headers["X-Content-Type-Options"] == "nosniff"
+
+
 def test_pages_of_an_origin_that_is_named_may_call_and_others_not(bounded: httpx.Client) -> None:
     asked = bounded.options("/sagas/bulk", headers=PREFLIGHT)
     read = bounded.get("/health/live", headers=SHOP)
