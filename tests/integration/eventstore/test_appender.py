@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -228,23 +229,26 @@ async def test_an_open_append_elsewhere_makes_a_retry_not_an_error(
 
 async def test_a_database_that_stays_away_is_said_to_be_unavailable(database: Database) -> None:
     limits = AppenderLimits(give_up_after_seconds=0.5)
+    numbers = count(1)
     async with (
         open_appender(database.url, limits=limits) as appender,
         await connect(database.admin_url) as admin,
     ):
-        await appender.append(one("warm-1"))  # its connection stands: none is on its way past the gate
+
+        async def takes_appends() -> bool:
+            """A stream each: one that came too late for us may have happened."""
+            asked = appender.append(one(f"try-{next(numbers)}"))
+            [result] = await asyncio.gather(asked, return_exceptions=True)
+            return isinstance(result, Appended)
+
+        await until(takes_appends)  # its connection stands: none is on its way past the gate
         async with away(admin):
             results = await asyncio.gather(
                 *(appender.append(one("x-1", n)) for n in range(2)), return_exceptions=True
             )
 
         assert [type(result) for result in results] == [StoreUnavailable, StoreUnavailable]
-
-        async def back() -> bool:
-            result = await asyncio.gather(appender.append(one("x-2")), return_exceptions=True)
-            return isinstance(result[0], Appended)
-
-        await until(back)
+        await until(takes_appends)
 
 
 async def test_a_full_queue_refuses(database: Database) -> None:
