@@ -37,6 +37,7 @@ async def test_a_read_breaks_off_between_pages_and_not_silently(
         store_pool(database.url, 2, timeout_seconds=0.2) as pool,
         await connect(database.admin_url) as admin,
     ):
+        await pool.wait()  # its patience is for the time while the database is away
         store = PostgresEventStore(pool, appender, page_events=2)
         await store.append([Batch("x-1", 0, [happened() for _ in range(5)])])
         reading = store.read_stream("x-1")
