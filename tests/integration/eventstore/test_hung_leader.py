@@ -12,6 +12,9 @@ from tests.integration.eventstore.stores import connect, until
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
+GATE = 7
+"""An advisory lock that no store uses."""
+
 
 async def test_it_is_ended_by_the_next_one(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "HUNG_SECONDS", 0.5)
@@ -44,9 +47,11 @@ async def test_one_that_works_or_leads_something_else_is_not(
     async with await connect(database.url) as other, await connect(database.url) as busy:
         await other.execute("begin")
         assert await Checkpoint("something else").lead(other)
+        await other.execute("select pg_advisory_lock(%s)", [GATE])
         working = asyncio.create_task(
             busy.execute(
-                "select pg_try_advisory_xact_lock(%s, hashtext('anything')), pg_sleep(1)", [LEADER_LOCK]
+                "select pg_try_advisory_xact_lock(%s, hashtext('anything')), pg_advisory_lock(%s)",
+                [LEADER_LOCK, GATE],
             )
         )
         async with await connect(database.url) as next_one:
@@ -56,5 +61,6 @@ async def test_one_that_works_or_leads_something_else_is_not(
 
             await until(is_led)
             assert not await Checkpoint("anything").end_hung_leader(next_one)
+        await other.execute("select pg_advisory_unlock(%s)", [GATE])
         await working
         assert await other.execute("select 1")
