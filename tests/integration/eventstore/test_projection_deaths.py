@@ -6,9 +6,11 @@ from itertools import count
 import psycopg
 import pytest
 
+from eventstore.checkpoints import Checkpoint
 from eventstore.projections import ProjectionRunner, Slot
 from tests.conftest import Database
 from tests.integration.eventstore.dying import Death, When, dying_pool
+from tests.integration.eventstore.stores import connect, until
 from tests.integration.eventstore.tallies import BY, NAME, scene
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
@@ -58,8 +60,15 @@ async def test_a_rebuild_that_breaks_off_anywhere_equals_what_is_served(
                     await runner.advance()
             if not death.happened:
                 break
+            await nobody_leads(runner, database)
         await tally.catch_up_after_a_death(tally.side(Slot.STAGING))
         await tally.catch_up(tally.live)
 
         assert await tally.rows(Slot.STAGING.schema(NAME)) == await tally.rows("readmodels")
         assert number > 8
+
+
+async def nobody_leads(runner: ProjectionRunner, database: Database) -> None:
+    """Wait until the server has heard of the death: the next one would stand by before it comes so far."""
+    async with await connect(database.url) as connection:
+        await until(lambda: Checkpoint(runner.name).lead(connection))
