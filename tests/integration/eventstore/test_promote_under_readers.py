@@ -55,8 +55,8 @@ async def test_readers_see_all_of_the_old_or_all_of_the_new(database: Database) 
             writing = asyncio.create_task(_write(new))
             for _ in range(ROUNDS):
                 await new.rebuilds.start(NAME, BY)
-                await new.promotion.promote(NAME, BY)
-                await new.promotion.return_(NAME, BY)
+                await new.promotion.promote(NAME, BY, wait_seconds=60)
+                await new.promotion.return_(NAME, BY, wait_seconds=60)
                 for reader in readers:
                     await _looks_again(reader)
             writing.cancel()
@@ -82,7 +82,7 @@ async def test_a_reader_that_does_not_end_is_not_waited_for(database: Database) 
         async with await connect(database.url) as slow, await connect(database.url) as other:
             await slow.execute("begin")
             await slow.execute(LOOK)
-            promoting = asyncio.create_task(tally.promotion.promote(NAME, BY, wait_seconds=20))
+            promoting = asyncio.create_task(tally.promotion.promote(NAME, BY, wait_seconds=60))
             await other.execute("set statement_timeout = '5s'")
             for _ in range(20):
                 await other.execute(LOOK)
