@@ -32,9 +32,7 @@ Admin = psycopg.AsyncConnection[Any]
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "PING_SECONDS", 0.05)
     monkeypatch.setattr(lease, "RETRY_SECONDS", 0.05)
-    monkeypatch.setattr(
-        lease, "_SESSION", "set idle_session_timeout = '10s'; set statement_timeout = '200ms'"
-    )
+    monkeypatch.setattr(lease, "_SESSION", "set idle_session_timeout = '10s'; set statement_timeout = '1s'")
 
 
 @asynccontextmanager
@@ -45,9 +43,9 @@ async def kept(database: Database) -> AsyncIterator[tuple[Lease, asyncio.Task[No
     keeping = asyncio.create_task(taken.keep())
     try:
         yield taken, keeping, admin
+        await is_pinged(admin, taken)  # it has the lock of a new session a moment before it knows
         assert not keeping.done()
         assert taken.held
-        await is_pinged(admin, taken)
     finally:
         keeping.cancel()
         await asyncio.wait([keeping])
