@@ -81,7 +81,7 @@ def start_user(data_dir: Path) -> Iterator[StartUser]:
             user.kill()
 
 
-def eventually(condition: Callable[[], bool], timeout_seconds: float = 20) -> None:
+def eventually(condition: Callable[[], bool], timeout_seconds: float = 60) -> None:
     """Wait until the condition holds; fail when it does not in time."""
     deadline = time.monotonic() + timeout_seconds
     while not condition():
