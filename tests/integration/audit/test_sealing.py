@@ -67,7 +67,8 @@ async def test_without_the_lock_two_that_seal_the_same_block_make_one(database: 
             async with one.transaction():
                 assert await value(one, "select eventstore.seal_unlocked(4)") == 5
                 second = asyncio.create_task(value(other, "select eventstore.seal_unlocked(4)"))
-                await until(lambda: value(admin, "select count(*) > 0 from pg_locks where not granted"))
+                waits = "select count(*) > 0 from pg_locks where not granted and pid = %s"
+                await until(lambda: value(admin, waits, other.info.backend_pid))
             assert await second is None
         assert await value(admin, "select count(*) from eventstore.seals") == 1
 
