@@ -1,12 +1,11 @@
 """Which family of error each answer of a carrier is. The carriers here answer one thing, over real HTTP."""
 
-import socket
-
 import httpx
 import pytest
 from fastapi import FastAPI, Response
 
 from domain import Rejected
+from tests.acceptance.server import free_port
 from tests.integration.carrier.conftest import serving
 from tests.integration.carrier.sandbox import BOOK, CANCEL, KEY
 from workflows.carrier import BOOK_CARRIER, CANCEL_BOOKING, BookingCancelled, Carrier
@@ -53,10 +52,7 @@ async def test_a_refusal_without_a_code_is_nobodys_business_no(status: int, body
 
 
 async def test_a_carrier_that_is_not_there_is_transient() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed_soon:
-        port = closed_soon.getsockname()[1]
-
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{free_port()}") as client:
         with pytest.raises(Transient, match="no answer"):
             await Carrier(client).book(BOOK, KEY)
 
