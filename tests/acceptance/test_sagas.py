@@ -123,7 +123,7 @@ def test_the_same_id_with_another_input_is_a_conflict(http: httpx.Client) -> Non
 
 def test_the_wait_ends_before_the_saga_when_the_time_is_up(http: httpx.Client, customer: str) -> None:
     order = order_of(customer, stock_of(http, 1))
-    behaviour = {"mode": "slow", "delay_ms": 3000, "order_id": order["order_id"]}
+    behaviour = {"mode": "slow", "delay_ms": 6000, "order_id": order["order_id"]}
     http.put("/sandbox/carrier/behaviour", json=behaviour).raise_for_status()
 
     answer = http.post("/sagas/fulfil-order", json=order, headers={"Prefer": "respond-async, wait=1"})
@@ -136,7 +136,7 @@ def test_the_wait_ends_before_the_saga_when_the_time_is_up(http: httpx.Client, c
 
 def test_a_running_saga_is_stopped_and_undone(http: httpx.Client, customer: str) -> None:
     order = order_of(customer, sku := stock_of(http, 1))
-    behaviour = {"mode": "slow", "delay_ms": 2000, "order_id": order["order_id"]}
+    behaviour = {"mode": "slow", "delay_ms": 6000, "order_id": order["order_id"]}
     http.put("/sandbox/carrier/behaviour", json=behaviour).raise_for_status()
     saga = http.post("/sagas/fulfil-order", json=order).json()
     until(lambda: _has_step(http, saga["saga_id"], "book-carrier"))
@@ -244,7 +244,7 @@ def test_the_list_filters_and_pages(http: httpx.Client) -> None:
     assert first["sagas"][0].keys() >= {
         "saga_id", "name", "version", "status", "correlation_id", "requested_at", "updated_at", "ended_at",
     }  # fmt: skip
-    assert listed(status="stuck") == {"sagas": [], "next": None}
+    assert listed(status="stuck", correlation_id=refused) == {"sagas": [], "next": None}
 
 
 def test_the_correlation_id_goes_from_the_request_to_the_events(http: httpx.Client) -> None:
