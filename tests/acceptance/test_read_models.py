@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.acceptance.server import Json, account_with, money, order_of, start, stock_of, unique
+from tests.acceptance.server import Json, account_with, money, order_of, start, stock_of, unique, until
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -126,9 +126,11 @@ def test_sagas_are_sorted_by_their_request_and_by_their_last_change(http: httpx.
     transfer = {"source": source, "target": target, "money": money(1)}
     for saga_id in (first, second):
         started = start(http, name, transfer, **{"Idempotency-Key": saga_id})
-    undone = http.post(f"/sagas/{first}/compensate", json={"reason": "x"})
-    after = undone.headers["Saga-Position"]
     assert started.json()["status"] == "completed"
+    http.post(f"/sagas/{first}/compensate", json={"reason": "x"}).raise_for_status()
+    # From here on it does not change its place in a list while that is paged through.
+    until(lambda: http.get(f"/sagas/{first}").json()["status"] == "compensated")
+    after = http.get(f"/sagas/{first}").headers["Saga-Position"]
 
     def listed(sort: str) -> list[str]:
         found, cursor = [], after
