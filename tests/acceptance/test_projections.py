@@ -2,10 +2,13 @@
 
 import json
 import subprocess
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from app.embedded import EmbeddedPostgres
+from tests.acceptance.secured import fresh
 from tests.acceptance.server import (
     ROOT,
     Json,
@@ -14,6 +17,7 @@ from tests.acceptance.server import (
     command,
     environment,
     money,
+    serving,
     start,
     until,
 )
@@ -21,6 +25,16 @@ from tests.acceptance.server import (
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 WHY = ("--reason", "a test")
+
+
+@pytest.fixture(scope="module")
+def server(postgres_server: EmbeddedPostgres, template_database: str) -> Iterator[ServerProcess]:
+    """One of this module's own: the lists that are compared are not to move by what other tests began."""
+    with (
+        fresh(postgres_server, template_database, "projections") as (url, owner),
+        serving(url, owner) as process,
+    ):
+        yield process
 
 
 def saga(server: ServerProcess, *arguments: str, code: int = 0) -> str:
