@@ -48,7 +48,7 @@ def test_version_1_is_read_over_http_and_starts_its_saga(database: Database) -> 
         store(database, "stock-tea", 0, *VERSION_1)
 
         stock = get(http, "/aggregates/stock/tea")
-        assert stock["version"] == 3
+        assert stock["version"] >= 3  # the saga that they start writes to it, too
         assert stock["state"]["reorder_point"]["level"] == 5
         assert stock["state"]["reorder_point"]["quantity"] == 20
 
