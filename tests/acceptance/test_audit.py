@@ -76,7 +76,8 @@ def _transfer_and_undo(http: httpx.Client, source: str) -> None:
         http.post("/sagas/transfer-funds", json=body, params=later).raise_for_status().json()["saga_id"]
     )
     bulk = {"action": "abandon", "filter": {"ids": [sleeping]}, "reason": "not needed", "dry_run": False}
-    until(lambda: http.get("/sagas", params={"status": "queued"}).json()["sagas"] != [])
+    queued = {"status": "queued"}
+    until(lambda: sleeping in [each["saga_id"] for each in http.get("/sagas", params=queued).json()["sagas"]])
     http.post("/sagas/bulk", json=bulk, headers=as_operator).raise_for_status()
     _await(http, sleeping, "abandoned")
 
