@@ -111,6 +111,12 @@ def here() -> Iterator[Here]:
         yield Here(postgres, variables, free_port())
 
 
+def alive(http: httpx.Client) -> list[str]:
+    """The kinds of the executors that are."""
+    listed = http.get("/executors").raise_for_status().json()["executors"]
+    return sorted(each["kind"] for each in listed if each["state"] == "alive")
+
+
 def test_from_an_empty_database_to_an_order_that_a_worker_may_do(here: Here, tmp_path: Path) -> None:
     migrated = here.run("migrate")
     assert migrated.returncode == 0, migrated.stderr
@@ -131,9 +137,8 @@ def test_from_an_empty_database_to_an_order_that_a_worker_may_do(here: Here, tmp
             stack.enter_context(here.up("worker", free_port(), tmp_path / f"worker-{number}.log"))
         url = f"http://127.0.0.1:{here.server_port}"
         with httpx.Client(base_url=url, timeout=60, headers={"Authorization": f"Bearer {token}"}) as http:
-            listed = http.get("/executors").raise_for_status().json()["executors"]
-            alive = [each["kind"] for each in listed if each["state"] == "alive"]
-            assert sorted(alive) == ["server", "worker", "worker"]
+            # One that pings late is silent for a moment.
+            until(lambda: alive(http) == ["server", "worker", "worker"])
             http.post("/aggregates/account/shop/open-account", json={"currency": "USD"}).raise_for_status()
             order = order_of(account_with(http, 10_000), stock_of(http, 1))
 
