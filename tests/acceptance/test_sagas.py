@@ -244,7 +244,9 @@ def test_the_list_filters_and_pages(http: httpx.Client) -> None:
     assert first["sagas"][0].keys() >= {
         "saga_id", "name", "version", "status", "correlation_id", "requested_at", "updated_at", "ended_at",
     }  # fmt: skip
-    assert listed(status="stuck", correlation_id=refused) == {"sagas": [], "next": None}
+    of_it = {"correlation_id": http.get(f"/sagas/{refused}").json()["correlation_id"]}
+    assert [saga["saga_id"] for saga in listed(status="compensated", **of_it)["sagas"]] == [refused]
+    assert listed(status="stuck", **of_it) == {"sagas": [], "next": None}
 
 
 def test_the_correlation_id_goes_from_the_request_to_the_events(http: httpx.Client) -> None:
