@@ -129,7 +129,7 @@ def test_a_saga_is_undone_from_the_command_line(server: ServerProcess, transfer:
     asked = document(saga(server, "compensate", started, "--reason", "wrong account", "--json"))
     saga(server, "watch", started)
 
-    assert asked["status"] == "compensating"
+    assert asked["status"] in ("compensating", "compensated")  # as it is when it is answered
     shown = saga(server, "show", started)
     assert "compensated" in shown.stdout
     assert "requested: wrong account" in shown.stdout
