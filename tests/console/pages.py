@@ -19,7 +19,9 @@ in_browser: Final = pytest.mark.asyncio(loop_scope="module")
 """Marks a test that asks for `browser`, which lives in the loop of its module."""
 SCHEMES: Final = ("light", "dark")
 GRAVE: Final = frozenset({"serious", "critical"})
-expect.set_options(timeout=60_000)  # milliseconds; a busy machine takes long for what is sure to come
+PATIENCE: Final = 60_000
+"""Milliseconds: a busy machine takes long for what is sure to come."""
+expect.set_options(timeout=PATIENCE)
 
 
 def shown(http: httpx.Client, address: str, status: int = 200, **query: str) -> str:
@@ -63,6 +65,7 @@ async def opened(
         java_script_enabled=script,
         **more,
     )
+    context.set_default_timeout(PATIENCE)
     try:
         page = await context.new_page()
         found = Opened(page)
