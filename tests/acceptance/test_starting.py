@@ -34,7 +34,7 @@ def listed(http: httpx.Client, saga_id: str) -> bool:
 
 
 def test_a_saga_starts_at_its_time_and_not_before(http: httpx.Client, transfer: Json) -> None:
-    soon = datetime.now(UTC) + timedelta(seconds=5)
+    soon = datetime.now(UTC) + timedelta(seconds=10)
 
     answer = http.post(TRANSFERS, json=transfer, params={"at": soon.isoformat()})
 
