@@ -47,6 +47,8 @@ POINTS: Final = [
     (ending, when, number) for ending in APPENDS for when in WHEN for number in range(1, APPENDS[ending] + 1)
 ]
 UNDISTURBED: Final = 0
+CALLS: Final = ShortCalls(seconds=10)
+"""The carrier answers within that, so that only who was killed leaves a doubt."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Series:
 
     def run(self) -> None:
         with (
-            serving(self.database, ShortCalls()) as server,
+            serving(self.database, CALLS) as server,
             httpx.Client(base_url=server.url, timeout=60) as http,
         ):
             open_shop(http, takes_money=self.ending == "completed")
@@ -72,7 +74,7 @@ class Series:
         for number in range(1, APPENDS[self.ending] + 1):
             self._kill_at(number)
         with (
-            serving(self.database, ShortCalls()) as server,
+            serving(self.database, CALLS) as server,
             httpx.Client(base_url=server.url, timeout=60) as http,
         ):
             place(http, order(self.order_id(APPENDS[self.ending])))
@@ -84,7 +86,7 @@ class Series:
         order_id = self.order_id(number)
         doom = DieAtAppend(saga_of(order_id), number, self.when)
         with (
-            serving(self.database, doom, ShortCalls()) as server,
+            serving(self.database, doom, CALLS) as server,
             httpx.Client(base_url=server.url, timeout=60) as http,
         ):
             place(http, order(self.order_id(number - 1)))  # its client may have got no answer
