@@ -37,13 +37,13 @@ def start_in(http: httpx.Client, seconds: float, saga_id: str = "later") -> date
 def test_it_starts_at_its_time_though_its_server_was_killed(database: Database) -> None:
     look = Look(database)
     with serving(database, serve_more_sagas) as server, httpx.Client(base_url=server.url, timeout=60) as http:
-        start_at = start_in(http, SOON)
+        start_at = start_in(http, 8)
+        before = saga(http, "later")
         assert look.runs("DELAYED") == ["later"]
         server.kill()
+    assert (before["status"], datetime.fromisoformat(before["resumes_at"])) == ("queued", start_at)
 
     with serving(database, serve_more_sagas) as server, httpx.Client(base_url=server.url, timeout=60) as http:
-        before = saga(http, "later")
-        assert (before["status"], datetime.fromisoformat(before["resumes_at"])) == ("queued", start_at)
         await_end(http, "later")
         assert saga(http, "later")["status"] == "completed"
     assert look.value(TOO_EARLY, start_at=start_at) == 0
@@ -53,10 +53,13 @@ def test_it_starts_at_its_time_though_its_server_was_killed(database: Database) 
 def test_a_run_that_dbos_brings_early_parks_again(database: Database) -> None:
     """As a sweeper would whose clock is fast."""
     look = Look(database)
-    with serving(database, serve_more_sagas) as server, httpx.Client(base_url=server.url, timeout=60) as http:
-        start_at = start_in(http, SOON)
-        with dbos_of(database) as dbos:
-            dbos.resume_workflow("later", queue_name="sagas")
+    with (
+        serving(database, serve_more_sagas) as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+        dbos_of(database) as dbos,
+    ):
+        start_at = start_in(http, 10)
+        dbos.resume_workflow("later", queue_name="sagas")
         until(lambda: look.runs("DELAYED") == ["later/2"])
 
         assert saga(http, "later")["status"] == "queued"
@@ -83,11 +86,14 @@ def test_the_reconciler_does_not_think_it_overdue_before_it_is(database: Databas
     """Its row is lost: that is seen when it should have run, and then it is mended."""
     look = Look(database)
     faults = (serve_more_sagas, EagerScans(age_seconds=1.0))
-    with serving(database, *faults) as server, httpx.Client(base_url=server.url, timeout=60) as http:
+    with (
+        serving(database, *faults) as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+        dbos_of(database) as dbos,
+    ):
         behave(http, mode="ok")
-        start_at = start_in(http, SOON)
-        with dbos_of(database) as dbos:
-            dbos.delete_workflows(["later"])
+        start_at = start_in(http, 8)
+        dbos.delete_workflows(["later"])
         await_end(http, "later")
 
     [named] = look.journal("later", "RunNamed")
