@@ -13,6 +13,7 @@ from tests.recovery.shop import Look
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 SECOND = timedelta(seconds=1)
+SCHEDULED = "sched-tick-"
 SCHEDULES = "select schedule_name, schedule, cron_timezone, automatic_backfill from dbos.workflow_schedules"
 
 
@@ -48,9 +49,9 @@ def test_each_time_starts_one_saga_with_two_servers_and_when_one_is_killed(datab
         killed_after = len(ticks(look))
         until(lambda: len(ticks(look)) >= killed_after + 3)
         until(lambda: ended(look) >= killed_after)
+        until(lambda: missing(ticks(look)) == [])  # a time that was left may come after later ones
 
     times = ticks(look)
-    assert missing(times) == []
     assert len(times) == len(set(times))
 
 
@@ -59,14 +60,17 @@ def test_a_time_at_which_the_server_died_is_not_lost(database: Database, when: W
     look = Look(database)
     with starting(database, Ticking(), DieWhenATickStarts(when)) as server:
         until(lambda: not server.alive)
-    [fired] = look.runs("PENDING")
-    due = datetime.fromisoformat(fired.removeprefix("sched-tick-"))
-    assert ticks(look) == ([] if when == "before" else [due])
+    # On a busy machine the next second has come as well.
+    fired = [run for run in look.runs("PENDING", "ENQUEUED") if run.startswith(SCHEDULED)]
+    due = sorted(datetime.fromisoformat(run.removeprefix(SCHEDULED)) for run in fired)
+    requested = ticks(look)
+    assert bool(requested) == (when == "after")
+    assert set(requested) <= set(due)
 
     with serving(database, Ticking("0 0 1 1 *")):
-        until(lambda: ended(look) == 1)
+        until(lambda: ended(look) == len(due))
         until(lambda: not look.runs("PENDING", "ENQUEUED"))
-    assert ticks(look) == [due]
+    assert ticks(look) == due
 
 
 def test_what_was_missed_is_left_out_unless_it_is_to_be_caught_up(database: Database) -> None:
