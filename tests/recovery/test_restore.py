@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 FAULTS = (serve_scripted, ShortCalls(), EagerScans())
 NEVER = "3600"
 """Seconds until a server looks into its queue."""
-LONG_CALLS = (serve_scripted, ShortCalls(seconds=12), EagerScans())
+LONG_CALLS = (serve_scripted, ShortCalls(seconds=20), EagerScans())
 """A call is still under way when the dump is made."""
 
 
@@ -55,7 +55,7 @@ def saga_on(database: Database, *arguments: str) -> Outcome:
     return run(*arguments, SAGA_DATABASE_URL=database.url, SAGA_OWNER_DATABASE_URL=database.owner_url)
 
 
-def work(http: httpx.Client) -> None:
+def work(http: httpx.Client, look: Look) -> None:
     """Sagas of all kinds, each somewhere else on its way."""
     run_script(http, "done", deposit("ana"))
     run_script(http, "stuck", PIVOT, NO_ACCOUNT)
@@ -68,15 +68,15 @@ def work(http: httpx.Client) -> None:
     http.post("/sagas/scripted", params={"at": later}, json=script, headers=headers).raise_for_status()
     await_status(http, "done", "completed")
     await_status(http, "stuck", "stuck")
-    for waiting in ("waits", "has-a-timer", "to-be-undone"):
+    for waiting in ("waits", "to-be-undone"):
         await_status(http, waiting, "waiting")
+    await_status(http, "has-a-timer", "waiting", "completed")  # its time may have come on a busy machine
+    behave(http, mode="slow", delay_ms=60_000, order_id="b2")
+    run_script(http, "runs", book("b2"), deposit("ana"))
+    until(lambda: bool(look.bookings("b2")))  # the carrier is told only one thing at a time
     behave(http, mode="fail", operation="cancel")
     go(http, "to-be-undone").raise_for_status()
     await_status(http, "to-be-undone", "compensating")
-    behave(http, mode="slow", delay_ms=60_000, order_id="b2")
-    run_script(http, "runs", book("b2"), deposit("ana"))
-    until(lambda: bool(saga(http, "runs")["steps"]))
-    behave(http, mode="fail", operation="cancel")
 
 
 def sealed_anchor(http: httpx.Client, position: int) -> Json:
@@ -96,9 +96,9 @@ def test_all_goes_on_after_a_restore(database: Database, elsewhere: Database, tm
     dump, anchor_file = tmp_path / "saga.dump", tmp_path / "anchor.json"
     with (
         serving(database, *LONG_CALLS, SAGA_SEAL_SECONDS="0.1") as server,
-        httpx.Client(base_url=server.url) as http,
+        httpx.Client(base_url=server.url, timeout=60) as http,
     ):
-        work(http)
+        work(http, Look(database))
         page = http.get("/events", params={"limit": 1000})
         read, token = page.json()["next"], page.headers["Saga-Position"]
         anchor_file.write_text(json.dumps(sealed_anchor(http, read)))
@@ -122,7 +122,7 @@ def test_all_goes_on_after_a_restore(database: Database, elsewhere: Database, tm
     assert not look.journal("to-be-undone", "SagaCompensated")
     with (
         serving(elsewhere, *FAULTS, SAGA_SEAL_SECONDS="0.1") as server,
-        httpx.Client(base_url=server.url) as http,
+        httpx.Client(base_url=server.url, timeout=60) as http,
     ):
         behave(http, mode="ok")
         go(http, "waits").raise_for_status()
@@ -155,7 +155,7 @@ def test_a_restore_without_the_rows_of_dbos_gives_open_sagas_new_runs(
     dump = tmp_path / "saga.dump"
     with (
         serving(database, *FAULTS, SAGA_POLLING_INTERVAL_SECONDS=NEVER) as server,
-        httpx.Client(base_url=server.url) as http,
+        httpx.Client(base_url=server.url, timeout=60) as http,
     ):
         open_account(http, "ana")
         script = {"id": "queued", "input": {"lines": [deposit("ana")], "attributes": {}}}
@@ -170,7 +170,7 @@ def test_a_restore_without_the_rows_of_dbos_gives_open_sagas_new_runs(
     subprocess.run([program, *options, dump], check=True)
     saga_on(elsewhere, "restore", "--finish").check_returncode()
 
-    with serving(elsewhere, *FAULTS) as server, httpx.Client(base_url=server.url) as http:
+    with serving(elsewhere, *FAULTS) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         await_status(http, "queued", "completed")
         assert balance(http, "ana") == 1
     [named] = Look(elsewhere).journal("queued", "RunNamed")
