@@ -105,7 +105,7 @@ def test_the_smaller_number_goes_first_and_then_who_came_first(database: Databas
 
 def test_a_run_that_is_woken_or_resumed_waits_in_the_same_queue(database: Database) -> None:
     """Parked, asked for by an operator, resumed after kill -9 and after a stop, and only queued."""
-    look, name, faults = Look(database), "booking-one-at-a-time", (serve_more_sagas, ShortCalls())
+    look, name, faults = Look(database), "booking-one-at-a-time", (serve_more_sagas, ShortCalls(seconds=10))
     with serving(database, *faults) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         behave(http, mode="fail", times=1)
         start(http, name, "parked", wait_seconds=3600)
@@ -134,7 +134,7 @@ def test_runs_in_the_queue_of_a_saga_that_has_no_limits_any_more_are_not_forgott
     database: Database,
 ) -> None:
     look, name = Look(database), "booking-one-at-a-time"
-    faults = (serve_more_sagas, ShortCalls())
+    faults = (serve_more_sagas, ShortCalls(seconds=10))
     with serving(database, *faults) as server, httpx.Client(base_url=server.url, timeout=60) as http:
         behave(http, mode="slow", delay_ms=60_000)
         start(http, name, "killed", "queued")
