@@ -18,6 +18,7 @@ from tests.recovery.shop import (
     open_shop,
     order,
     place,
+    saga_of,
 )
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
@@ -29,7 +30,7 @@ NEVER_MS = 60_000
 def test_calls_that_do_not_end_are_cut_and_made_again_by_the_next_server(
     database: Database, carrier: Carrier
 ) -> None:
-    look, calls, orders = Look(database), ShortCalls(seconds=20), 10
+    look, calls, orders = Look(database), ShortCalls(seconds=12), 10
     with (
         serving(database, calls, short_patience, SAGA_CARRIER_URL=carrier.url) as server,
         httpx.Client(base_url=server.url, timeout=60) as http,
@@ -64,7 +65,11 @@ def test_runs_that_wait_in_the_queue_are_left_there(database: Database) -> None:
     ):
         open_shop(http)
         behave(http, mode="slow", delay_ms=500)
-        sagas = [place(http, order(f"order-{number}")) for number in range(orders)]
+        asked = [order(f"order-{number}") for number in range(orders)]
+        # At once: the first ones must not end while the last ones are placed.
+        batch = {"sagas": [{"input": each} for each in asked]}
+        http.post("/sagas/fulfil-order/batch", json=batch).raise_for_status()
+        sagas = [saga_of(each["order_id"]) for each in asked]
         until(lambda: bool(look.runs("SUCCESS")))
         assert server.stop() == 0
     waiting = look.runs("ENQUEUED")
