@@ -66,7 +66,8 @@ def test_a_worker_takes_over_and_hands_over(database: Database, carrier: Carrier
             with httpx.Client(base_url=other.url, timeout=30) as asking:
                 await_end(asking, *sagas)
                 assert_books_balance(asking, completed=ORDERS)
-            until(lambda: listed(other)[worker_id]["state"] == "buried")
+            until(lambda: look.executors(buried=True) == [worker_id, victim_id])
+            until(lambda: not look.runs("PENDING"))
             last = listed(other)
             assert {key: each["state"] for key, each in last.items() if each["pid"] != other.pid} == {
                 worker_id: "buried",
