@@ -14,7 +14,7 @@ from tests.recovery.shop import Look, await_end, behave, dbos_of, saga
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
-SOON = 20
+SOON = 10
 """Seconds: a slow machine has done what must come before by then."""
 TOO_EARLY = """
     select count(*) from eventstore.events as e
@@ -37,7 +37,7 @@ def start_in(http: httpx.Client, seconds: float, saga_id: str = "later") -> date
 def test_it_starts_at_its_time_though_its_server_was_killed(database: Database) -> None:
     look = Look(database)
     with serving(database, serve_more_sagas) as server, httpx.Client(base_url=server.url, timeout=60) as http:
-        start_at = start_in(http, 8)
+        start_at = start_in(http, SOON)
         before = saga(http, "later")
         assert look.runs("DELAYED") == ["later"]
         server.kill()
@@ -58,7 +58,7 @@ def test_a_run_that_dbos_brings_early_parks_again(database: Database) -> None:
         httpx.Client(base_url=server.url, timeout=60) as http,
         dbos_of(database) as dbos,
     ):
-        start_at = start_in(http, 10)
+        start_at = start_in(http, SOON)
         dbos.resume_workflow("later", queue_name="sagas")
         until(lambda: look.runs("DELAYED") == ["later/2"])
 
@@ -92,7 +92,7 @@ def test_the_reconciler_does_not_think_it_overdue_before_it_is(database: Databas
         dbos_of(database) as dbos,
     ):
         behave(http, mode="ok")
-        start_at = start_in(http, 8)
+        start_at = start_in(http, SOON)
         dbos.delete_workflows(["later"])
         await_end(http, "later")
 

@@ -30,7 +30,7 @@ NEVER_MS = 60_000
 def test_calls_that_do_not_end_are_cut_and_made_again_by_the_next_server(
     database: Database, carrier: Carrier
 ) -> None:
-    look, calls, orders = Look(database), ShortCalls(seconds=12), 10
+    look, calls, orders = Look(database), ShortCalls(seconds=20), 10
     with (
         serving(database, calls, short_patience, SAGA_CARRIER_URL=carrier.url) as server,
         httpx.Client(base_url=server.url, timeout=60) as http,
