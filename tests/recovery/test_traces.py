@@ -86,11 +86,11 @@ def test_a_saga_whose_process_was_killed_stays_in_its_trace(database: Database, 
                 open_account(http, account)
             run_traced(http, saga_id, (trace, client_span), deposit("early"), book("b1"), deposit("late"))
             until(lambda: bool(collector.named(trace, "Deposit") and collector.named(trace, START)))
+            until(lambda: bool(Look(database).journal(saga_id, "StepStarted")))
             victim.kill()
         [request] = collector.named(trace, START)
         [early] = collector.named(trace, "Deposit")
         assert request.parent == client_span
-        assert Look(database).journal(saga_id, "StepStarted")
 
         carrier.behave(mode="ok")
         with (
@@ -128,7 +128,8 @@ def test_children_signals_and_operators_do_not_leave_the_trace(database: Databas
             child(kid, deposit("bob-and-his-money"), wait()),
         )
         run_traced(http, saga_id, (trace, client_span), *script)
-        await_status(http, kid, "waiting")
+        for waiting in (saga_id, kid):
+            await_status(http, waiting, "waiting")
         go(http, kid, data={"amount": 1, "note": "a note to Ana"}).raise_for_status()
         await_status(http, saga_id, "completed")
         ask(http, saga_id, "compensate").raise_for_status()
