@@ -50,7 +50,7 @@ def test_the_runs_of_a_dead_executor_are_resumed_within_the_limit(database: Data
 def test_a_frozen_executor_is_taken_for_dead_and_ends_when_it_finds_that_out(database: Database) -> None:
     look = Look(database)
     with (
-        serving(database, ShortCalls()) as frozen,
+        serving(database, ShortCalls(seconds=4.0)) as frozen,
         httpx.Client(base_url=frozen.url, timeout=60) as frozen_http,
     ):
         open_shop(frozen_http)
@@ -63,7 +63,7 @@ def test_a_frozen_executor_is_taken_for_dead_and_ends_when_it_finds_that_out(dat
 
 def check_that_another_takes_over(database: Database, frozen: Server, victim: str, sagas: list[str]) -> None:
     look = Look(database)
-    with serving(database, ShortCalls()) as other, httpx.Client(base_url=other.url) as http:
+    with serving(database, ShortCalls()) as other, httpx.Client(base_url=other.url, timeout=60) as http:
         frozen.freeze()
         behave(http, mode="ok")
         until(lambda: look.executors(buried=True) == [victim])
@@ -74,7 +74,7 @@ def check_that_another_takes_over(database: Database, frozen: Server, victim: st
         assert_books_balance(http, completed=ORDERS)
         assert {booking["status"] for booking in look.bookings()} == {"booked"}
         assert not look.steps_done_twice()
-        until(lambda: not look.runs("PENDING", "ENQUEUED"))  # a saga ends before its run does
+        until(lambda: not look.runs("PENDING", "ENQUEUED"))
         assert not look.runs("ERROR")
 
 
