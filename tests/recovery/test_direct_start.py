@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 from dbos import DBOS
 
@@ -197,8 +196,8 @@ def test_one_frozen_before_the_journal_finds_that_another_was_first(database: Da
             frozen.thaw()
 
             late = asked.result()
-            assert late.json()["saga_id"] == "pay-1"
             assert late.status_code in (202, 503)  # the database may have ended what it had open
+            assert late.status_code == 503 or late.json()["saga_id"] == "pay-1"
         assert (
             look.value("select count(*) from eventstore.events where stream = 'saga-pay-1' and version = 1")
             == 1
@@ -265,8 +264,4 @@ def test_a_first_run_that_dies_under_way_is_gone_on_with(database: Database) -> 
 
         assert state(http, "account", "bob")["balance"] == 1
         assert not look.steps_done_twice()
-        with psycopg.connect(database.admin_url) as connection:
-            [(status,)] = connection.execute(
-                "select status from dbos.workflow_status where workflow_uuid = 'pay-1'"
-            ).fetchall()
-        assert status == "SUCCESS"
+        until(lambda: "pay-1" in look.runs("SUCCESS"))
