@@ -19,7 +19,7 @@ def test_a_saga_whose_definition_is_gone_becomes_stuck_and_is_undone(database: D
         httpx.Client(base_url=server.url, timeout=60) as http,
     ):
         behave(http, mode="fail", times=1)
-        asked = {"order_id": "old", "wait_seconds": 2}
+        asked = {"order_id": "old", "wait_seconds": 10}
         http.post("/sagas/patient-booking", json=asked, headers={"Idempotency-Key": "old"})
         until(
             lambda: [row["saga_id"] for row in http.get("/sagas?status=waiting").json()["sagas"]] == ["old"]
