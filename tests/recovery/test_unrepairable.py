@@ -61,7 +61,7 @@ def take_runs(dbos: DBOSClient, saga_id: str, *numbers: int) -> None:
 def test_the_others_get_new_runs(database: Database) -> None:
     look = Look(database)
     with (
-        serving(database, ShortCalls(), SAGA_SLOTS="1") as server,
+        serving(database, ShortCalls(seconds=60), SAGA_SLOTS="1") as server,
         httpx.Client(base_url=server.url, timeout=60) as http,
     ):
         open_shop(http)
