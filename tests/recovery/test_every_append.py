@@ -47,8 +47,8 @@ POINTS: Final = [
     (ending, when, number) for ending in APPENDS for when in WHEN for number in range(1, APPENDS[ending] + 1)
 ]
 UNDISTURBED: Final = 0
-CALLS: Final = ShortCalls(seconds=10)
-"""The carrier answers within that, so that only who was killed leaves a doubt."""
+CALLS: Final = ShortCalls(seconds=6)
+"""Long enough for a busy machine: what had to be tried again would not be as in an undisturbed run."""
 
 
 @dataclass(frozen=True)
