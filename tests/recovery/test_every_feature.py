@@ -94,10 +94,10 @@ class Series:
     def _finish(self, http: httpx.Client, server: Server, number: int) -> None:
         """Send the signal once the saga waits for it, and wait for the end; or for that of the server."""
         saga_id = self.saga_id(number)
-        until(lambda: not server.alive or self._waits_or_has_ended(http, saga_id), 60)
+        until(lambda: not server.alive or self._waits_or_has_ended(http, saga_id), 120)
         sent = http.post(f"/sagas/{saga_id}/signals/go", json={"id": "go-1", "data": {"by": "bo"}})
         assert sent.status_code in (202, 409), sent.text
-        until(lambda: not server.alive or saga(http, saga_id)["ended_at"], 60)
+        until(lambda: not server.alive or saga(http, saga_id)["ended_at"], 120)
 
     @staticmethod
     def _waits_or_has_ended(http: httpx.Client, saga_id: str) -> bool:
