@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 ORDERS = 40
 HELD = 5
-STOP_SECONDS_MAX = 10
+STOP_SECONDS_MAX = serving_process.END_SECONDS_MAX
 NEVER_MS = 60_000
 
 
@@ -94,7 +94,7 @@ def test_no_thread_of_a_server_that_ends_waits_for_a_connection_that_another_has
 ) -> None:
     """It would wait for the descriptor's number, which may mean something else by then."""
     with serving(database, use_descriptors_again) as server:
-        stop_in_time(server)
+        stop_in_time(server, seconds=10)
 
 
 def assert_all_complete(database: Database, sagas: list[str]) -> None:
@@ -154,13 +154,14 @@ def frozen(private_server: PrivateServer) -> Iterator[None]:
     """All processes of the database server are stopped for a while."""
     [pid, *_] = (Cluster(private_server.data_dir).data / "postmaster.pid").read_text().splitlines()
     postmaster = psutil.Process(int(pid))
+    postmaster.suspend()  # first: from here on it starts nothing, and keeps the ids of what ends
     processes = [postmaster, *postmaster.children()]
     for process in processes:
         process.suspend()
     try:
         yield
     finally:
-        for process in processes:
+        for process in reversed(processes):  # while they are frozen none of them is gone
             process.resume()
 
 
