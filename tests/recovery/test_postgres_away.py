@@ -23,7 +23,7 @@ def test_sagas_outlast_their_database(private_server: PrivateServer) -> None:
     database = Database("saga", url=urls.app, owner_url=urls.owner, admin_url=urls.owner)
     look, orders = Look(database), [order(f"order-{number}") for number in range(ORDERS)]
     with (
-        serving(database, SAGA_REQUEST_SECONDS_MAX="0.5") as server,
+        serving(database, SAGA_REQUEST_SECONDS_MAX="2") as server,
         httpx.Client(base_url=server.url, timeout=30) as http,
         ThreadPoolExecutor(4) as threads,
     ):
