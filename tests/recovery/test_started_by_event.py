@@ -70,7 +70,7 @@ def test_a_process_killed_before_the_checkpoint_moved_starts_no_second_saga(data
 
 
 def test_two_servers_start_one_saga_for_each_event(database: Database) -> None:
-    with serving(database) as first, serving(database), httpx.Client(base_url=first.url) as http:
+    with serving(database) as first, serving(database), httpx.Client(base_url=first.url, timeout=60) as http:
         open_shop(http)
         for sku in ("tea", "cup"):
             run_low(http, sku)
