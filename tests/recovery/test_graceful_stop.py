@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 ORDERS = 40
 HELD = 5
-STOP_SECONDS_MAX = serving_process.END_SECONDS_MAX
+STOP_SECONDS_MAX = 10
 NEVER_MS = 60_000
 
 
@@ -94,7 +94,7 @@ def test_no_thread_of_a_server_that_ends_waits_for_a_connection_that_another_has
 ) -> None:
     """It would wait for the descriptor's number, which may mean something else by then."""
     with serving(database, use_descriptors_again) as server:
-        stop_in_time(server, seconds=10)
+        stop_in_time(server)
 
 
 def assert_all_complete(database: Database, sagas: list[str]) -> None:
