@@ -55,6 +55,25 @@ def place(http: httpx.Client, asked: Json) -> str:
     return saga_of(asked["order_id"])
 
 
+def place_in_the_end(http: httpx.Client, asked: Json) -> str:
+    """Start the saga of an order, as a client does that comes again when it is told to; its id."""
+    until(lambda: is_taken(http, "/sagas/fulfil-order", asked, 200, 202))
+    return saga_of(asked["order_id"])
+
+
+def place_together(http: httpx.Client, orders: list[Json]) -> None:
+    """Start the sagas of these orders in one request, as such a client does."""
+    batch = {"sagas": [{"input": each} for each in orders]}
+    until(lambda: is_taken(http, "/sagas/fulfil-order/batch", batch, 202))
+
+
+def is_taken(http: httpx.Client, path: str, body: Json, *statuses: int) -> bool:
+    """Whether it is answered by one of these; else the client is told to come again."""
+    answer = http.post(path, json=body)
+    assert answer.status_code in (*statuses, 503), answer.text
+    return answer.status_code in statuses
+
+
 def saga(http: httpx.Client, saga_id: str) -> Json:
     found: Json = http.get(f"/sagas/{saga_id}").raise_for_status().json()
     return found
@@ -137,6 +156,11 @@ class Look:
             executor=executor,
         )
         return [row["workflow_uuid"] for row in rows]
+
+    def await_no_run(self, executor: str | None = None) -> None:
+        """Wait until no run of one executor, or of all, is left: a saga ends before its run does."""
+        until(lambda: not self.runs("PENDING", "ENQUEUED", executor=executor))
+        assert not self.runs("ERROR", executor=executor)
 
     def executors(self, *, buried: bool | None = None) -> list[str]:
         """Executor ids in the order of their starts: all, the buried or the others."""

@@ -12,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.acceptance.server import Json, until
+from tests.acceptance.server import until
 from tests.conftest import Database
 from tests.recovery.faults import ShortCalls
 from tests.recovery.launcher import Server, serving
@@ -25,7 +25,7 @@ from tests.recovery.shop import (
     open_shop,
     order,
     place,
-    saga_of,
+    place_in_the_end,
 )
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
@@ -79,18 +79,6 @@ def scene(direct: Database) -> Iterator[Scene]:
             behave(http, mode="slow", delay_ms=500)
             sagas = [place(http, order(f"order-{number}")) for number in range(ORDERS)]
             yield Scene(proxy, direct, unknown, http, (one, two), sagas)
-
-
-def place_in_the_end(http: httpx.Client, asked: Json) -> str:
-    """As a client that comes again when it is told to: one of the pools may still be connecting."""
-
-    def placed() -> bool:
-        answer = http.post("/sagas/fulfil-order", json=asked)
-        assert answer.is_success or answer.status_code == 503, answer.text
-        return answer.is_success
-
-    until(placed)
-    return saga_of(asked["order_id"])
 
 
 def assert_all_went_well(scene: Scene) -> None:

@@ -1,11 +1,9 @@
 """Many sagas want the same thing at once: all end, and others go on meanwhile."""
 
-from functools import partial
-
 import httpx
 import pytest
 
-from tests.acceptance.server import Json, money, until
+from tests.acceptance.server import money, until
 from tests.conftest import Database
 from tests.recovery.faults import ShortCalls
 from tests.recovery.launcher import serving
@@ -18,6 +16,7 @@ from tests.recovery.shop import (
     open_shop,
     order,
     place,
+    place_together,
     receive_stock,
     saga,
     saga_of,
@@ -38,13 +37,6 @@ def transfer(http: httpx.Client, saga_id: str) -> None:
     body = {"source": "cem", "target": "dia", "money": money(1)}
     headers = {"Idempotency-Key": saga_id}
     http.post("/sagas/transfer-funds", json=body, headers=headers).raise_for_status()
-
-
-def placed(http: httpx.Client, batch: Json) -> bool:
-    """False when the client is told to come again: a busy machine may not be done in ten seconds."""
-    answer = http.post("/sagas/fulfil-order/batch", json=batch)
-    assert answer.status_code in (202, 503), answer.text
-    return answer.is_success
 
 
 def open_others(http: httpx.Client) -> None:
@@ -70,8 +62,7 @@ def test_five_hundred_orders_of_one_article_all_end(database: Database) -> None:
         customers = [f"customer-{number % CUSTOMERS}" for number in range(ON_ONE_SKU)]
         orders = [order(f"order-{n}", customer, ("hot",)) for n, customer in enumerate(customers)]
         for number, first in enumerate(range(0, ON_ONE_SKU, BATCH)):
-            batch = {"sagas": [{"input": each} for each in orders[first : first + BATCH]]}
-            until(partial(placed, (http, other)[number % 2], batch), 120)
+            place_together((http, other)[number % 2], orders[first : first + BATCH])
         for number in range(10):
             transfer(other, f"beside-{number}")
 

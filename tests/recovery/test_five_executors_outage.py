@@ -6,17 +6,16 @@ Nobody is taken for dead, nothing runs twice, and all go on by themselves.
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 
 import httpx
 import pytest
 
-from tests.acceptance.server import Json, until
+from tests.acceptance.server import until
 from tests.conftest import Database, PrivateServer
 from tests.recovery.faults import ShortCalls
 from tests.recovery.launcher import Server, serving, working
 from tests.recovery.proxy import Names, proxied
-from tests.recovery.shop import Carrier, Look, await_end, open_shop, order, saga_of, state
+from tests.recovery.shop import Carrier, Look, await_end, open_shop, order, place_together, saga_of, state
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -49,18 +48,10 @@ def five(database: Database, carrier: Carrier) -> Iterator[list[Server]]:
         yield [stack.enter_context(kind(database, *faults, **settings)) for kind in kinds]
 
 
-def placed(http: httpx.Client, batch: Json) -> bool:
-    answer = http.post("/sagas/fulfil-order/batch", json=batch)
-    assert answer.status_code in (202, 503), answer.text
-    return answer.is_success
-
-
 def place_all(http: httpx.Client) -> list[str]:
     orders = [order(f"order-{number}") for number in range(RUNS)]
     for first in range(0, RUNS, BATCH):
-        batch = {"sagas": [{"input": each} for each in orders[first : first + BATCH]]}
-        # As a client that comes again when it is told to: a busy machine may not be done in ten seconds.
-        until(partial(placed, http, batch), 120)
+        place_together(http, orders[first : first + BATCH])  # a busy machine may not be done in ten seconds
     return [saga_of(each["order_id"]) for each in orders]
 
 

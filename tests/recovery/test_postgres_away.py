@@ -6,10 +6,20 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.acceptance.server import Json, until
+from tests.acceptance.server import until
 from tests.conftest import Database, PrivateServer
 from tests.recovery.launcher import serving
-from tests.recovery.shop import Look, assert_books_balance, await_end, behave, open_shop, order, saga, saga_of
+from tests.recovery.shop import (
+    Look,
+    assert_books_balance,
+    await_end,
+    behave,
+    open_shop,
+    order,
+    place_in_the_end,
+    saga,
+    saga_of,
+)
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -48,11 +58,6 @@ def test_sagas_outlast_their_database(private_server: PrivateServer) -> None:
         until(lambda: not look.runs("PENDING", "ENQUEUED", "DELAYED"))
         assert not look.runs("ERROR")
         assert server.stop() == 0
-
-
-def place_in_the_end(http: httpx.Client, asked: Json) -> None:
-    """Start the saga of an order, as a client does that tries again when it is told to."""
-    until(lambda: http.post("/sagas/fulfil-order", json=asked).is_success, seconds=60)
 
 
 def assert_refused_for(http: httpx.Client, seconds: float) -> None:

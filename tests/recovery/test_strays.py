@@ -62,8 +62,7 @@ def test_runs_that_a_buried_executor_took_before_it_died_are_resumed(database: D
         await_end(http, *sagas)
         assert_books_balance(http, completed=len(sagas))
         assert look.executors(buried=False) == [living]
-        until(lambda: not look.runs("PENDING", "ENQUEUED", executor=victim))
-        assert not look.runs("ERROR", executor=victim)
+        look.await_no_run(executor=victim)
 
 
 def test_runs_left_to_an_executor_that_is_buried_already_are_resumed(database: Database) -> None:
@@ -86,8 +85,7 @@ def test_runs_left_to_an_executor_that_is_buried_already_are_resumed(database: D
 
         await_end(http, *sagas)
         assert_books_balance(http, completed=len(sagas))
-        until(lambda: not look.runs("PENDING", "ENQUEUED", executor=dead))
-        assert not look.runs("ERROR", executor=dead)
+        look.await_no_run(executor=dead)
 
 
 def test_an_executor_that_was_frozen_and_buried_leaves_nothing_behind_when_it_wakes(
@@ -112,5 +110,4 @@ def test_an_executor_that_was_frozen_and_buried_leaves_nothing_behind_when_it_wa
         behave(http, mode="ok")
         await_end(http, *sagas)
         assert_books_balance(http, completed=len(sagas))
-        until(lambda: not look.runs("PENDING", "ENQUEUED", executor=victim))
-        assert not look.runs("ERROR", executor=victim)
+        look.await_no_run(executor=victim)
