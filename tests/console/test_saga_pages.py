@@ -5,7 +5,7 @@ import re
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Route, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.acceptance.server import ServerProcess, money, until
 from tests.console.business import Business
@@ -25,6 +25,11 @@ def pressed(http: httpx.Client, saga_id: str, button: str, **fields: str) -> htt
     hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', found[1]))
     origin = {"Origin": f"{http.base_url.scheme}://{http.base_url.netloc.decode()}"}
     return http.post(f"{root}/{button}", data=hidden | fields, headers=HTML | origin)
+
+
+async def note_when_fresh(page: Page) -> None:
+    """From the next time on that it was made fresh, its body has `data-fresh`."""
+    await page.evaluate("document.addEventListener('fresh', () => { document.body.dataset.fresh = 1 })")
 
 
 def transfer(http: httpx.Client, saga_id: str) -> str:
@@ -192,9 +197,7 @@ async def test_what_is_filled_in_stays_when_the_page_is_fresh(
         by = found.page.get_by_label("By", exact=True)
         await by.fill("chloe")
         await found.page.locator("main").focus()
-        await found.page.evaluate(
-            "document.addEventListener('fresh', () => { document.body.dataset.fresh = 1 })"
-        )
+        await note_when_fresh(found.page)
         go_on.set()
         await expect(found.page.locator("body[data-fresh]")).to_have_count(1, timeout=60_000)
         await expect(by).to_have_value("chloe")
@@ -241,9 +244,7 @@ async def test_the_page_of_a_stuck_saga_is_live_and_leaves_the_focus_where_it_is
         await expect(found.page.locator("[data-live-state]")).to_have_attribute("data-word", "live")
         summary = found.page.locator("#abandon > summary")
         await summary.press("Enter")
-        await found.page.evaluate(
-            "document.addEventListener('fresh', () => { document.body.dataset.fresh = 1 })"
-        )
+        await note_when_fresh(found.page)
         path, body = "/aggregates/account/ana/deposit", {"money": money(1)}
         (await asyncio.to_thread(http.post, path, json=body)).raise_for_status()
         await expect(found.page.locator("body[data-fresh]")).to_have_count(1)
