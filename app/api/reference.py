@@ -109,7 +109,7 @@ def openapi_document(app: FastAPI, catalog: Catalog, registry: Registry) -> dict
     for path, item in document["paths"].items():
         for operation in item.values():
             if path not in PUBLIC_PATHS:
-                _take_token(operation)
+                _guard(operation)
             _answer_problems(operation)
             _show_an_example(operation)
             for parameter in operation.get("parameters", []):
@@ -158,15 +158,20 @@ def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in schema.items() if name != "anyOf"} | choices[0]
 
 
-def _take_token(operation: dict[str, Any]) -> None:
-    """A token is needed unless the server asks nobody for one, which the document cannot know."""
+_AT_THE_DOOR: Final = {
+    "401": "No token, or one that is not known, expired or revoked.",
+    "403": "The role does not allow it.",
+    "421": "A server without tokens was asked under a name that is not of its machine.",
+    "429": "Too many requests; try again after `Retry-After` seconds.",
+}
+
+
+def _guard(operation: dict[str, Any]) -> None:
+    """A token is needed unless the server asks nobody for one, which the document cannot know. What a route
+    says of such an answer itself stays."""
     operation["security"] = [{}, {"token": []}]
-    operation["responses"] |= {
-        "401": {"description": "No token, or one that is not known, expired or revoked."},
-        "403": {"description": "The role does not allow it."},
-        "421": {"description": "A server without tokens was asked under a name that is not of its machine."},
-        "429": {"description": "Too many requests; try again after `Retry-After` seconds."},
-    }
+    for status, description in _AT_THE_DOOR.items():
+        operation["responses"].setdefault(status, {"description": description})
 
 
 def _answer_problems(operation: dict[str, Any]) -> None:
