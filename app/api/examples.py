@@ -8,6 +8,11 @@ _ORDER: Final = {
     "ship_to": _ADDRESS,
     "lines": [{"sku": "11", "quantity": 12, "unit_price": {"amount": 1400, "currency": "USD"}}],
 }
+_RETURN: Final = {
+    "customer_id": "VINET",
+    "lines": [{"sku": "11", "quantity": 2}],
+    "reason": "too small",
+}
 
 EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "FulfilOrder": {"order_id": "10248", **_ORDER},
@@ -16,12 +21,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "CompleteOrder": {},
     "DispatchShipment": {"tracking": "parcel-1", "ship_to": _ADDRESS},
     "TransferFunds": {"source": "VINET", "target": "shop", "money": {"amount": 1400, "currency": "USD"}},
-    "ReturnOrder": {
-        "order_id": "10248",
-        "customer_id": "VINET",
-        "lines": [{"sku": "11", "quantity": 2}],
-        "reason": "too small",
-    },
+    "ReturnOrder": {"order_id": "10248", **_RETURN},
     "ReplenishStock": {"sku": "11", "quantity": 100},
     "ReceiveStock": {"quantity": 39},
     "SetReorderPoint": {"level": 20, "quantity": 100},
@@ -44,12 +44,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "dry_run": True,
     },
     "BatchRequest": {"sagas": [{"id": "order-10248", "input": {"order_id": "10248", **_ORDER}}]},
-    "RequestReturn": {
-        "return_id": "return-1",
-        "customer_id": "VINET",
-        "lines": [{"sku": "11", "quantity": 2}],
-        "reason": "too small",
-    },
+    "RequestReturn": {"return_id": "return-1", **_RETURN},
     "RefuseReturn": {"return_id": "return-1", "by": "Bo", "note": "worn"},
     "ExpireReturn": {"return_id": "return-1"},
     "CloseReturn": {"return_id": "return-1", "by": "Bo"},
