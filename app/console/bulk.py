@@ -17,7 +17,7 @@ from app.api.bulk import BulkRequest, performed
 from app.api.filters import filter_of
 from app.api.requests import RuntimeOf, refuse_tokens, validated
 from app.bulk import SAGAS_MAX, Action, BulkAnswer
-from app.console.fields import PREFIX, FormField
+from app.console.fields import PREFIX, FormField, Moment
 from app.console.forms import actor_of
 from app.console.rendering import page
 from app.console.saga.signals import signal_fields
@@ -85,6 +85,8 @@ class Chosen(_Form):
     correlation_id: Id | None = None
     parent: Id | None = None
     attribute: Annotated[list[str], Field(max_length=2)] = Field(default_factory=list)
+    requested_after: Moment | None = None
+    requested_before: Moment | None = None
     complete: bool = False
     """Whether the data of a signal has been asked for."""
 
@@ -185,6 +187,8 @@ async def _filter(request: Request, form: Chosen) -> dict[str, Any]:
         return {"ids": form.ids(), "name": form.name}
     rules = await filter_of(request, form.status, form.name, form.correlation_id, form.parent, form.attribute)
     return {
+        "requested_after": form.requested_after,
+        "requested_before": form.requested_before,
         "status": rules.status,
         "name": rules.name,
         "correlation_id": rules.correlation_id,

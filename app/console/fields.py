@@ -7,12 +7,13 @@ none of the data, so that the rows after it have other numbers there.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
 
 import orjson
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, BeforeValidator
 
-from app.api.requests import refuse_depth, refuse_tokens
+from app.api.requests import Time, refuse_depth, refuse_tokens
 from app.problems import FieldError, InvalidRequest
 
 Kind = Literal[
@@ -302,3 +303,15 @@ def _last(path: str) -> str:
 def utc(text: str) -> str:
     """What a field for a time says, which is in UTC, with its seconds and its offset."""
     return text if _ZONED.search(text) else f"{text}:00Z" if _MINUTES.search(text) else f"{text}Z"
+
+
+def _in_utc(time: datetime) -> datetime:
+    """Raises ValueError."""
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is out of range") from None
+
+
+Moment = Annotated[Time, BeforeValidator(utc), AfterValidator(_in_utc)]
+"""What a field for a time says, in UTC."""

@@ -24,6 +24,11 @@ def when(time: datetime | None, absent: str = "\u2013") -> Markup:
     return Markup('<time datetime="{}" title="{}">{:%Y-%m-%d %H:%M:%S}</time>').format(exact, exact, utc)
 
 
+def typed(time: datetime | None) -> str:
+    """A time in UTC as a field has it: to the second."""
+    return "" if time is None else f"{time:%Y-%m-%dT%H:%M:%S}"
+
+
 def duration(value: timedelta | float | None, absent: str = "\u2013") -> str:
     """As people say it: `8 ms`, `2.4 s`, `3 min 20 s`, `5 h 2 min`, `2 d 4 h`. A number is of seconds."""
     if value is None:

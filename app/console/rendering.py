@@ -8,7 +8,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from app.console.filters import duration, money, pretty, when
+from app.console.filters import duration, money, pretty, typed, when
 from app.console.navigation import home_of, navigation_of
 from app.console.static_files import asset
 from app.security.authorizing import principal_of
@@ -42,7 +42,13 @@ _environment: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters |= {"when": when, "duration": duration, "money": money, "pretty": pretty}
+_environment.filters |= {
+    "when": when,
+    "typed": typed,
+    "duration": duration,
+    "money": money,
+    "pretty": pretty,
+}
 _environment.globals |= {"asset": asset, "login": LOGIN, "logout": LOGOUT}
 
 

@@ -164,6 +164,18 @@ def test_all_that_the_filter_means(http: httpx.Client, business: Business) -> No
     assert status(http, late) == "queued", "it was not seen"
 
 
+def test_the_times_of_the_filter_are_part_of_it(http: httpx.Client, business: Business) -> None:
+    [saga_id] = queued(http, unique("of-today"))
+    requested = http.get(f"/sagas/{saga_id}").raise_for_status().json()["requested_at"]
+    text = shown(http, LIST, name="transfer-funds", requested_before=requested)
+    assert 'value="all"' in text
+    assert f'name="requested_before" value="{requested[:19]}"' in text
+
+    some: Fields = {"which": "all", "name": "transfer-funds", "status": "queued"}
+    assert saga_id not in looked(http, "abandon", requested_before=requested, **some)
+    assert saga_id in looked(http, "abandon", requested_after=requested, **some)
+
+
 def test_all_on_the_page(http: httpx.Client, business: Business) -> None:
     ids = queued(http, "bulk-page-1", "bulk-page-2")
 

@@ -65,6 +65,29 @@ def test_filters_of_the_list_are_its_address(http: httpx.Client, business: Busin
     assert "No saga is so." in shown(http, "/console/sagas?q=nobody-knows-it")
 
 
+def test_the_list_has_the_order_and_the_time_that_it_is_asked_for(
+    http: httpx.Client, business: Business
+) -> None:
+    listed = http.get("/sagas", params={"status": "completed", "limit": 2, "sort": "requested"}).json()[
+        "sagas"
+    ]
+    first, second = (saga["saga_id"] for saga in listed)
+    text = shown(http, "/console/sagas?status=completed&sort=requested")
+
+    assert text.index(f"/console/sagas/{first}") < text.index(f"/console/sagas/{second}")
+    assert '<option value="requested" selected>Oldest first' in text
+
+    begun = listed[1]["requested_at"]
+    before = shown(http, "/console/sagas", sort="requested", requested_before=begun)
+    assert f"/console/sagas/{first}" in before
+    assert f"/console/sagas/{second}" not in before
+    # As a field of a page sends it, which knows no offset: it is UTC.
+    field = "2099-01-01T00:00"
+    later = shown(http, f"/console/sagas?requested_after={field}")
+    assert "No saga is so." in later
+    assert f'name="requested_after" type="datetime-local" step="1" value="{field}:00"' in later
+
+
 def test_a_name_and_a_value_are_an_attribute(http: httpx.Client, business: Business) -> None:
     assert "No saga is so." in shown(http, "/console/sagas?q=team:blue")
     shown(http, "/console/sagas?attribute=team:red&q=team:blue", 422)
@@ -76,7 +99,10 @@ def test_a_search_for_an_id_leads_to_the_saga(http: httpx.Client, business: Busi
     assert (answer.status_code, answer.headers["location"]) == (303, f"/console/sagas/{business.transfer}")
 
 
-@pytest.mark.parametrize("query", ["status=lost", "name=%3Cscript%3E", "after=zzz", "colour=red"])
+TIMES = ("sort=size", "requested_after=noon", "requested_before=0001-01-01T00:00:00%2B14:00")
+
+
+@pytest.mark.parametrize("query", ["status=lost", "name=%3Cscript%3E", "after=zzz", "colour=red", *TIMES])
 def test_a_filter_that_there_is_not_is_told_on_a_page(http: httpx.Client, query: str) -> None:
     text = shown(http, f"/console/sagas?{query}", 422)
 
@@ -100,6 +126,26 @@ def test_a_saga_shows_its_steps_and_leads_to_their_streams(http: httpx.Client, b
     assert "<svg" in text
     assert "The timeline as a table" in text
     assert "ReserveStock" in text
+
+
+def test_steps_to_come_are_expected_as_the_last_completed_one_took_them(
+    http: httpx.Client, business: Business
+) -> None:
+    body = {"source": "ana", "target": "till", "money": money(3)}
+    later = {"Idempotency-Key": "expected-2099"}
+    answer = http.post(
+        "/sagas/transfer-funds", json=body, headers=later, params={"at": "2099-01-01T00:00:00Z"}
+    )
+    answer.raise_for_status()
+    text = shown(http, "/console/sagas/expected-2099")
+
+    model = re.search(r'Expected are the steps that <a[^>]* href="/console/sagas/([^"]+)"', text)
+    assert model
+    took = [step["name"] for step in http.get(f"/sagas/{model[1]}").json()["steps"]]
+    row = r'<th scope="row" class="mono">(\d+)</th><td>([^<]+)</td><td>step to come</td><td>not yet</td>'
+    assert re.findall(row, text) == [(str(number), name) for number, name in enumerate(took, start=1)]
+    assert "Expected are" not in shown(http, f"/console/sagas/{business.waiting}")
+    assert "Expected are" not in shown(http, f"/console/sagas/{business.transfer}")
 
 
 def test_a_saga_leads_to_those_that_were_caused_by_the_same(http: httpx.Client, business: Business) -> None:

@@ -1,13 +1,15 @@
 """What the page of a saga shows, read from its journal, and bounded however long that is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
 from typing import Final
 from urllib.parse import quote
 
+from app.console.saga.expected import Expected, expected_of
 from app.console.saga.permitted import Permitted, permitted
-from app.console.saga.segments import course_of
+from app.console.saga.segments import Lane, course_of
 from app.console.saga.timeline import Timeline, timeline_of
 from app.runtime import Runtime
 from eventstore import RecordedEvent
@@ -33,6 +35,7 @@ class SagaPage:
     now: datetime
     timeline: Timeline | None
     not_drawn: int
+    expected: Expected | None
     steps: list[StepView]
     steps_left_out: int
     entries: list[RecordedEvent]
@@ -49,7 +52,8 @@ async def saga_page(runtime: Runtime, saga_id: str, before: int | None) -> SagaP
     """The page of a saga; its journal back from the version `before`. Raises SagaNotFound."""
     state = await state_of(runtime, saga_id)
     saga, now = view(state), await runtime.store.now()
-    timeline, not_drawn = await drawn(runtime, state, now)
+    expected = await expected_of(runtime, state)
+    timeline, not_drawn = await drawn(runtime, state, now, expected.lanes if expected else ())
     to = state.version if before is None else min(before, state.version)
     entries = await _entries(runtime, saga_id, to)
     undo = None
@@ -61,6 +65,7 @@ async def saga_page(runtime: Runtime, saga_id: str, before: int | None) -> SagaP
         now=now,
         timeline=timeline,
         not_drawn=not_drawn,
+        expected=expected,
         steps=saga.steps[-STEPS_MAX:],
         steps_left_out=max(len(saga.steps) - STEPS_MAX, 0),
         entries=entries[:ENTRIES_PAGE],
@@ -96,14 +101,16 @@ def signals_of(runtime: Runtime, name: str) -> list[str]:
         return []
 
 
-async def drawn(runtime: Runtime, state: SagaState, now: datetime) -> tuple[Timeline | None, int]:
-    """The timeline of the saga as this state has it, at the instant `now`; how many earlier entries it leaves
-    out."""
+async def drawn(
+    runtime: Runtime, state: SagaState, now: datetime, expected: Sequence[Lane] = ()
+) -> tuple[Timeline | None, int]:
+    """The timeline of the saga as this state has it, at the instant `now`, with the steps that are expected;
+    how many earlier entries it leaves out."""
     recorded = await _last_entries(runtime, state)
     decoded = ((event.recorded_at, entry) for event in recorded for entry in runtime.codec.decode(event))
     planned = [step.step for step in state.plan(state.undo_to) if step.undo.status != "compensating"]
     to_come = planned if state.compensating and not state.ended else []
-    timeline = timeline_of(course_of(decoded), to_come, None if state.ended else now)
+    timeline = timeline_of(course_of(decoded), to_come, None if state.ended else now, expected)
     return timeline, state.version - len(recorded)
 
 

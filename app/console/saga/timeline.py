@@ -1,7 +1,8 @@
 """The timeline of a saga as it is drawn: bars in lanes, compressed gaps, the way back along the steps.
 
 All places are in percent of the width, so that the drawing fits any window without its text being scaled.
-To the right of now is what is known to come: the compensations that still have to run, in their order.
+To the right of now is what is to come: the compensations that still have to run, in their order, or the steps
+that are expected.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,8 +17,8 @@ from app.console.saga.segments import Course, Lane, Outcome, Segment, SegmentKin
 
 LANES_MAX: Final = 100
 """So many steps are drawn, the last ones of the program."""
-PLANNED_WIDTH: Final = 5.0
-PLANNED_WIDTH_MAX: Final = 30.0
+TO_COME_WIDTH: Final = 5.0
+TO_COME_WIDTH_MAX: Final = 30.0
 WIDTH_MIN: Final = 0.7
 """In percent: a step that took no time must be seen."""
 TICK_DISTANCE_MIN: Final = 12.0
@@ -27,12 +28,18 @@ MARK_LEVELS: Final = 4
 """Marks that would lie on each other are drawn above each other."""
 
 
+ToCome = Literal["planned", "expected"]
+BarKind = SegmentKind | ToCome
+BarOutcome = Outcome | ToCome
+
+
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A stretch of a step. `ends` is None of one that goes on, `begins` and `ends` of one that is planned."""
+    """A stretch of a step. `ends` is None of one that goes on, `begins` and `ends` of one to come: a planned
+    compensation or an expected step."""
 
-    kind: SegmentKind | Literal["planned"]
-    outcome: Outcome | Literal["planned"]
+    kind: BarKind
+    outcome: BarOutcome
     left: float
     width: float
     begins: datetime | None = None
@@ -67,6 +74,11 @@ class DrawnLane:
     depth: int
     shade: bool
     bars: tuple[Bar, ...]
+
+    @property
+    def expected(self) -> bool:
+        """Whether it has not begun."""
+        return bool(self.bars) and self.bars[0].kind == "expected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,32 +138,41 @@ class Timeline:
         return max((mark.level + 1 for mark in self.marks), default=0)
 
 
-def timeline_of(course: Course, planned: Sequence[str] = (), now: datetime | None = None) -> Timeline | None:
+def timeline_of(
+    course: Course,
+    planned: Sequence[str] = (),
+    now: datetime | None = None,
+    expected: Sequence[Lane] = (),
+) -> Timeline | None:
     """The drawing of a course; None of one without entries. `planned` are the steps that are to be undone
-    yet, in that order; `now` is the present of a saga that has not ended, None of one that has."""
+    yet, in that order, `expected` those that have not begun; `now` is the present of a saga that has not
+    ended, None of one that has."""
     if course.began is None or course.latest is None:
         return None
     end = max(now, course.latest) if now else course.latest
     lanes = course.in_order()
-    shown = lanes[-LANES_MAX:]
+    # A saga that went back to a step takes it anew, in its lane.
+    new = [lane for lane in expected if lane.step not in course.lanes]
+    shown = sorted([*lanes[-LANES_MAX:], *new], key=lambda lane: lane.order)
     places = {lane.step: number for number, lane in enumerate(shown)}
-    to_come = [step for step in planned if step in places]
-    drawing = _Drawing(_axis(course, end, 100.0 - _planned_width(len(to_come))), end, places)
-    to_undo = {step: drawing.planned(number, len(to_come)) for number, step in enumerate(to_come)}
+    to_come: list[tuple[str, ToCome]] = [(step, "planned") for step in planned if step in places]
+    to_come += [(lane.step, "expected") for lane in expected if lane.step in places]
+    drawing = _Drawing(_axis(course, end, 100.0 - _width_to_come(len(to_come))), end, places)
+    bars = {step: drawing.to_come(kind, number, len(to_come)) for number, (step, kind) in enumerate(to_come)}
     return Timeline(
-        lanes=tuple(drawing.lanes(shown, to_undo)),
+        lanes=tuple(drawing.lanes(shown, bars)),
         gaps=tuple(Gap(gap.left, gap.right - gap.left, duration(gap.seconds)) for gap in drawing.axis.gaps),
         ticks=tuple(drawing.ticks(course.began)),
         marks=tuple(drawing.marks(course)),
-        ways=tuple(drawing.ways(course, to_undo)),
+        ways=tuple(drawing.ways(course, bars)),
         now=drawing.axis.at(end) if now else None,
-        left_out=len(lanes) - len(shown),
+        left_out=max(len(lanes) - LANES_MAX, 0),
         lasted=duration(end - course.began),
     )
 
 
-def _planned_width(count: int) -> float:
-    return min(PLANNED_WIDTH * count, PLANNED_WIDTH_MAX)
+def _width_to_come(count: int) -> float:
+    return min(TO_COME_WIDTH * count, TO_COME_WIDTH_MAX)
 
 
 def _axis(course: Course, end: datetime, width: float) -> Axis:
@@ -173,13 +194,13 @@ class _Drawing:
     end: datetime
     places: dict[str, int]
 
-    def lanes(self, shown: Sequence[Lane], to_undo: dict[str, Bar]) -> Iterator[DrawnLane]:
+    def lanes(self, shown: Sequence[Lane], to_come: dict[str, Bar]) -> Iterator[DrawnLane]:
         shade, branch = False, ""
         for lane in shown:
             shade, branch = shade != (lane.branch != branch), lane.branch
             bars = [self.bar(segment) for segment in lane.segments]
-            if lane.step in to_undo:
-                bars.append(to_undo[lane.step])
+            if lane.step in to_come:
+                bars.append(to_come[lane.step])
             yield DrawnLane(lane.step, lane.name, lane.kind, lane.step.count("."), shade, tuple(bars))
 
     def bar(self, segment: Segment) -> Bar:
@@ -196,10 +217,10 @@ class _Drawing:
             segment.detail,
         )
 
-    def planned(self, number: int, count: int) -> Bar:
-        width = _planned_width(count) / count
+    def to_come(self, kind: ToCome, number: int, count: int) -> Bar:
+        width = _width_to_come(count) / count
         left = 100.0 - width * (count - number)
-        return Bar("planned", "planned", left + width * 0.15, width * 0.7)
+        return Bar(kind, kind, left + width * 0.15, width * 0.7)
 
     def ticks(self, began: datetime) -> Iterator[Tick]:
         """The time since the begin, where a stretch to scale begins, and at the end of all."""
@@ -223,20 +244,19 @@ class _Drawing:
             last = left
             yield Mark(left, at, ", ".join(dict.fromkeys(said)), level)
 
-    def ways(self, course: Course, to_undo: dict[str, Bar]) -> Iterator[Way]:
+    def ways(self, course: Course, to_come: dict[str, Bar]) -> Iterator[Way]:
         """Along the compensations, in the order that they ran and will run."""
         ran = [
             (each.step, self.bar(each.segment), False) for each in course.undone if each.step in self.places
         ]
-        stops = [*ran, *((step, bar, True) for step, bar in to_undo.items())]
-        for (step, bar, _), (other, following, planned) in pairwise(stops):
+        planned = [(step, bar, True) for step, bar in to_come.items() if bar.kind == "planned"]
+        stops = [*ran, *planned]
+        for (step, bar, _), (other, following, to_run) in pairwise(stops):
             if step != other:
-                yield Way(
-                    bar.left + bar.width, self.places[step], following.left, self.places[other], planned
-                )
+                yield Way(bar.left + bar.width, self.places[step], following.left, self.places[other], to_run)
 
 
-_KINDS: Final[dict[SegmentKind | Literal["planned"], str]] = {
+_KINDS: Final[dict[BarKind, str]] = {
     "act": "act",
     "attempt": "attempt",
     "pause": "pause before the next attempt",
@@ -245,8 +265,9 @@ _KINDS: Final[dict[SegmentKind | Literal["planned"], str]] = {
     "undo": "compensation",
     "undo-pause": "pause before the compensation is tried again",
     "planned": "compensation to come",
+    "expected": "step to come",
 }
-_OUTCOMES: Final[dict[Outcome | Literal["planned"], str]] = {
+_OUTCOMES: Final[dict[BarOutcome, str]] = {
     "open": "goes on",
     "succeeded": "succeeded",
     "rejected": "refused",
@@ -256,4 +277,5 @@ _OUTCOMES: Final[dict[Outcome | Literal["planned"], str]] = {
     "timed-out": "time was up",
     "over": "over",
     "planned": "planned",
+    "expected": "expected",
 }

@@ -1,11 +1,12 @@
 """The timeline as it is drawn."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
 from app.console.saga import timeline as module
-from app.console.saga.segments import Course
+from app.console.saga.segments import Course, Lane
 from app.console.saga.timeline import Timeline, timeline_of
 from tests.unit.console.courses import course, state
 from tests.unit.workflows.family import WHO, begun, serving, start
@@ -16,10 +17,11 @@ from workflows.saga import Saga
 from workflows.saga.testing import MemoryService
 
 
-async def drawn(service: MemoryService, planned: tuple[str, ...] = ()) -> Timeline:
-    found = timeline_of(
-        await course(service), planned, None if (await state(service)).ended else service.now()
-    )
+async def drawn(
+    service: MemoryService, planned: tuple[str, ...] = (), expected: Sequence[Lane] = ()
+) -> Timeline:
+    now = None if (await state(service)).ended else service.now()
+    found = timeline_of(await course(service), planned, now, expected)
     assert found is not None
     return found
 
@@ -83,6 +85,33 @@ async def test_what_is_to_be_undone_yet_is_planned_to_the_right_of_now() -> None
     assert one.bars[-1].kind == two.bars[-1].kind == "planned"
     assert timeline.now < two.bars[-1].left < one.bars[-1].left
     assert [(way.lane, way.to_lane, way.planned) for way in timeline.ways] == [(1, 0, True)]
+
+
+async def test_steps_to_come_are_lanes_to_the_right_of_now() -> None:
+    service = await waiting()
+    service.skip(timedelta(minutes=5))
+    to_come = [Lane("3", "Ship", "execute"), Lane("4.1", "Tell", "call")]
+
+    timeline = await drawn(service, expected=to_come)
+
+    assert [(lane.step, lane.expected) for lane in timeline.lanes] == [
+        ("1", False),
+        ("2", False),
+        ("3", True),
+        ("4.1", True),
+    ]
+    assert timeline.now == pytest.approx(90)
+    bars = [lane.bars[0] for lane in timeline.lanes[2:]]
+    assert timeline.now < bars[0].left < bars[1].left
+    assert {(bar.kind, bar.says, bar.came_to) for bar in bars} == {("expected", "step to come", "expected")}
+    assert timeline.ways == ()
+
+
+async def test_a_step_that_will_be_taken_anew_stays_in_its_lane() -> None:
+    timeline = await drawn(await waiting(), expected=[Lane("2", "other", "receive")])
+
+    assert [(lane.step, lane.expected) for lane in timeline.lanes] == [("1", False), ("2", False)]
+    assert [bar.kind for bar in timeline.lanes[1].bars] == ["wait", "expected"]
 
 
 async def test_a_long_wait_is_compressed_and_says_how_long_it_was() -> None:
