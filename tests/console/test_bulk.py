@@ -35,7 +35,7 @@ Fields = dict[str, str | list[str]]
 def transfer(http: httpx.Client, saga_id: str, **query: str) -> str:
     """A transfer that has completed, or with `at` one that waits for its time."""
     body = {"source": "ana", "target": "ben", "money": money(100)}
-    headers = {"Idempotency-Key": saga_id, "Prefer": "wait=30"}
+    headers = {"Idempotency-Key": saga_id} | ({} if query else {"Prefer": "wait=30"})
     path = "/sagas/transfer-funds"
     http.post(path, json=body, headers=headers, params=query).raise_for_status()
     wanted = "queued" if query else "completed"
