@@ -54,6 +54,7 @@ MIGRATION_LOCK: Final = 0x5A6A_0001
 MIGRATION_TIMEOUT_SECONDS: Final = 120
 POLL_SECONDS: Final = 0.05
 SERVER_VERSION_MIN: Final = 14
+ENCODING: Final = "UTF8"
 RESTORING_SCHEMA: Final = "saga_restoring"
 """Its presence says that a restore has begun and not ended."""
 ROOT: Final = Path(__file__).parent.parent
@@ -102,15 +103,21 @@ async def open_database(settings: Settings) -> AsyncIterator[DatabaseUrls]:
 
 
 async def check_server(urls: DatabaseUrls) -> None:
-    """Raise DatabaseUnusable unless every address answers and the server is new enough."""
+    """Raise DatabaseUnusable unless every address answers, the server is new enough, and text is UTF-8."""
     for url in dict.fromkeys((urls.app, urls.owner, urls.direct)):
         try:
             async with await psycopg.AsyncConnection.connect(url, connect_timeout=10) as connection:
                 version = connection.info.server_version // 10_000
+                encoding = connection.info.parameter_status("server_encoding")
         except psycopg.OperationalError as error:
             raise DatabaseUnusable(f"cannot connect to Postgres: {error}") from error
         if version < SERVER_VERSION_MIN:
             raise DatabaseUnusable(f"Postgres {SERVER_VERSION_MIN} or newer is needed, this is {version}")
+        if encoding not in (ENCODING, None):  # a pooler may not say
+            raise DatabaseUnusable(
+                f"a database in {ENCODING} is needed, this one is in {encoding}: make another one with "
+                f"CREATE DATABASE … ENCODING '{ENCODING}' TEMPLATE template0"
+            )
 
 
 def prepare_embedded(server: EmbeddedPostgres, database: str = DATABASE) -> DatabaseUrls:

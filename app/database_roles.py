@@ -125,7 +125,9 @@ def _set_password(admin: psycopg.Connection[Any], name: str, password: str) -> N
 def _database(admin: psycopg.Connection[Any], roles: Roles) -> Iterator[str]:
     there = admin.execute("select 1 from pg_database where datname = %s", [roles.database]).fetchone()
     if there is None:
-        _do(admin, "CREATE DATABASE {} OWNER {}", roles.database, roles.owner)
+        # A template of a server with another encoding would pass that on.
+        made = "CREATE DATABASE {} OWNER {} ENCODING 'UTF8' TEMPLATE template0"
+        _do(admin, made, roles.database, roles.owner)
     else:
         _do(admin, "ALTER DATABASE {} OWNER TO {}", roles.database, roles.owner)
     for role in (roles.app, roles.readers):

@@ -132,6 +132,18 @@ async def test_the_embedded_database_opens_with_an_owner_and_an_application_role
     assert roles == [APP_ROLE, OWNER_ROLE, APP_ROLE]
 
 
+async def test_a_database_in_another_encoding_is_refused(postgres_server: EmbeddedPostgres) -> None:
+    name = "in_another_encoding"
+    with psycopg.connect(postgres_server.url(), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+        try:
+            with pytest.raises(DatabaseUnusable, match="UTF8 is needed, this one is in SQL_ASCII"):
+                async with open_database(Settings(database_url=postgres_server.url(database=name))):
+                    pass
+        finally:
+            admin.execute(f"DROP DATABASE {name}")
+
+
 async def test_an_unreachable_database_is_said_in_one_line() -> None:
     nowhere = Settings(database_url="postgresql://nobody@127.0.0.1:1/saga")
 
