@@ -187,7 +187,7 @@ FAMILIES: Final[Mapping[type[Exception], Family]] = {
     FollowerConflict: Family(409, "projection-conflict", "The state of the projection does not allow it"),
     FollowerBehind: Family(409, "projection-behind", "It has not caught up with the log"),
     OwnerNeeded: Family(409, "owner-needed", "The server may not make or move tables"),
-    TablesBusy: Family(503, "tables-busy", "Readers hold the tables; nothing was changed, try again", 1),
+    TablesBusy: Family(503, "tables-busy", "Somebody holds the tables; nothing was changed, try again", 1),
     Contention: Family(503, "contention", "Too many writers at once; try again", 1),
     ReadModelBehind: Family(503, "read-model-behind", "The read model has not come so far yet; try again", 1),
     KeyLocked: Family(503, "key-locked", "The server lacks the master key of personal data"),

@@ -12,7 +12,7 @@ EventStoreError
 ├── FollowerUnknown        no follower of the log has this name
 ├── FollowerConflict       its state does not allow what was asked
 ├── FollowerBehind         it has too much of the log before it for what was asked
-├── TablesBusy             readers hold the tables of a projection
+├── TablesBusy             somebody holds the tables of a projection
 ├── OwnerNeeded            the role that was given may not make or move tables
 ├── UnsafeReader           this connection cannot compute a safe position
 ├── BrokenChain            upcasters that do not lead from all that may be stored to today's schemas
@@ -97,7 +97,8 @@ class FollowerBehind(EventStoreError):
 
 
 class TablesBusy(EventStoreError):
-    """Readers hold the tables of a projection for too long. Nothing was changed; try again."""
+    """Readers or a follower hold tables or the checkpoint of a projection for too long. Nothing was changed;
+    try again."""
 
 
 class OwnerNeeded(EventStoreError):

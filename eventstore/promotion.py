@@ -12,9 +12,10 @@ one, so that the swap waits for it. Followers find at their next move that anoth
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import psycopg
@@ -48,8 +49,9 @@ class Promotion:
         possible within `wait_seconds`.
         """
         self.rebuilds.projection(name)
-        await self._analyze(name)
-        await self._until_done(name, by, Slot.STAGING, wait_seconds, stale=False)
+        deadline = _clock() + wait_seconds
+        await _until(deadline, partial(self._analyze, name))
+        await _until(deadline, partial(self._swap, name, by, Slot.STAGING, stale=False))
 
     async def return_(
         self, name: str, by: Author, wait_seconds: float = 10.0, *, stale: bool = False
@@ -58,7 +60,9 @@ class Promotion:
 
         One that no code here can bring up to date is served only if asked for `stale`. Raises as `promote`.
         """
-        await self._until_done(name, by, Slot.PREVIOUS, wait_seconds, stale=stale)
+        self.rebuilds.projection(name)
+        deadline = _clock() + wait_seconds
+        await _until(deadline, partial(self._swap, name, by, Slot.PREVIOUS, stale=stale))
 
     async def _analyze(self, name: str) -> None:
         """New tables have no statistics yet; the first queries are to have good plans."""
@@ -70,22 +74,6 @@ class Promotion:
             with suppress(psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
                 for table in staging.tables:
                     await connection.execute(sql.SQL("analyze {}").format(sql.Identifier(schema, table)))
-
-    async def _until_done(
-        self, name: str, by: Author, slot: Slot, wait_seconds: float, *, stale: bool
-    ) -> None:
-        self.rebuilds.projection(name)
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + wait_seconds
-        while True:
-            try:
-                return await self._swap(name, by, slot, stale=stale)
-            except (FollowerBehind, psycopg.errors.LockNotAvailable) as error:
-                if clock() >= deadline:
-                    if isinstance(error, FollowerBehind):
-                        raise
-                    raise TablesBusy(f"{name}: readers hold its tables; nothing was changed") from error
-            await asyncio.sleep(AGAIN_SECONDS)
 
     async def _swap(self, name: str, by: Author, slot: Slot, *, stale: bool) -> None:
         async with self.rebuilds.owner() as connection, connection.transaction():
@@ -121,6 +109,21 @@ class Promotion:
         if coming.state == "parked":
             raise FollowerConflict(name, f"what is to be served is {coming.parked}")
         await take_in_rest(self.rebuilds, connection, name, slot, position)
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def _until(deadline: float, do: Callable[[], Awaitable[None]]) -> None:
+    """Try it again until it is done. Raises FollowerBehind, TablesBusy, those of the last time."""
+    while True:
+        try:
+            return await do()
+        except (FollowerBehind, TablesBusy):
+            if _clock() >= deadline:
+                raise
+        await asyncio.sleep(AGAIN_SECONDS)
 
 
 async def take_in_rest(

@@ -21,7 +21,7 @@ from psycopg import sql
 from eventstore.checkpoints import Checkpoint, Connection, Standing, State
 from eventstore.connections import CONNECTION_KWARGS, configure
 from eventstore.decisions import Author, What, record
-from eventstore.errors import FollowerConflict, FollowerUnknown, OwnerNeeded
+from eventstore.errors import FollowerConflict, FollowerUnknown, OwnerNeeded, TablesBusy
 from eventstore.parking import locked
 from eventstore.port import EventStore
 from eventstore.projections import LIVE_SCHEMA, Projection, Slot, work_in
@@ -44,7 +44,7 @@ class Rebuilds:
     tables_sql: Callable[[str], str]
 
     async def start(self, name: str, by: Author) -> None:
-        """Begin to fill new tables. Raises FollowerUnknown, FollowerConflict, OwnerNeeded."""
+        """Begin to fill new tables. Raises FollowerUnknown, FollowerConflict, OwnerNeeded, TablesBusy."""
         projection = self.projection(name)
         async with self.owner() as connection, connection.transaction():
             live = await locked(connection, name)
@@ -60,15 +60,17 @@ class Rebuilds:
             await record(connection, "projection", name, "RebuildStarted", versions, by)
 
     async def pause(self, name: str, by: Author) -> None:
-        """Let a rebuild stand still. Raises FollowerUnknown, FollowerConflict."""
+        """Let a rebuild stand still. Raises FollowerUnknown, FollowerConflict, TablesBusy."""
         await self._change(name, "following", "paused", "RebuildPaused", by)
 
     async def resume(self, name: str, by: Author) -> None:
-        """Let a rebuild that was paused go on. Raises FollowerUnknown, FollowerConflict."""
+        """Let a rebuild that was paused go on. Raises FollowerUnknown, FollowerConflict, TablesBusy."""
         await self._change(name, "paused", "following", "RebuildResumed", by)
 
     async def discard(self, name: str, by: Author, slot: Slot = Slot.STAGING) -> None:
-        """Drop the tables of a rebuild, or the previous ones. Raises FollowerUnknown, FollowerConflict."""
+        """Drop the tables of a rebuild, or the previous ones. Raises FollowerUnknown, FollowerConflict,
+        TablesBusy.
+        """
         async with self.owner() as connection, connection.transaction():
             await locked(connection, name)
             side = await self.side(connection, name, slot)
@@ -84,7 +86,8 @@ class Rebuilds:
 
     @asynccontextmanager
     async def owner(self) -> AsyncIterator[Connection]:
-        """A connection that may make and move tables. Raises OwnerNeeded where it may not."""
+        """A connection that may make and move tables. Raises OwnerNeeded where it may not, and TablesBusy
+        where it waits too long for a lock, such as behind a long batch of a follower."""
         async with await psycopg.AsyncConnection.connect(
             self.owner_url, connect_timeout=5, application_name="saga-rebuild", **CONNECTION_KWARGS
         ) as connection:
@@ -94,6 +97,10 @@ class Rebuilds:
             except psycopg.errors.InsufficientPrivilege as error:
                 role = connection.info.user
                 raise OwnerNeeded(f"role {role} may not, set SAGA_OWNER_DATABASE_URL: {error}") from error
+            except psycopg.errors.LockNotAvailable as error:
+                raise TablesBusy(
+                    "somebody holds its tables or its checkpoint; nothing was changed"
+                ) from error
 
     @staticmethod
     async def standing(connection: Connection, name: str, slot: Slot) -> Standing | None:
