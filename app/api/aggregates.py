@@ -11,12 +11,13 @@ from app.api.reading import only_known_parameters
 from app.api.requests import (
     Actor,
     CorrelationOf,
-    ExpectedVersion,
     IdempotencyKey,
+    IfMatch,
     JsonObject,
     Key,
     RuntimeOf,
     admitted,
+    expected_version,
     in_time,
     validated,
 )
@@ -35,11 +36,12 @@ router = APIRouter(tags=["aggregates"])
 async def command_request(
     actor: Actor,
     correlation: CorrelationOf,
-    version: ExpectedVersion,
     command_id: IdempotencyKey = None,
+    if_match: IfMatch = None,
 ) -> Request:
     """What the headers of a command say."""
-    return Request(actor, correlation.own, command_id, version)
+    version = await expected_version(if_match)
+    return Request(actor, correlation.own, command_id, version, must_exist=if_match == "*")
 
 
 async def aggregate_at(

@@ -18,12 +18,18 @@ from workflows.saga.commands import Decision
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who sends a command, under which id if any, and which version the aggregate must have (None: any)."""
+    """Who sends a command, under which id if any, and which version the aggregate must have (None: any);
+    `must_exist` says that it must have some."""
 
     actor: str
     correlation_id: str
     command_id: str | None = None
     expected_version: int | None = None
+    must_exist: bool = False
+
+    @property
+    def conditional(self) -> bool:
+        return self.must_exist or self.expected_version is not None
 
 
 class NothingToDo(Exception):
@@ -54,7 +60,7 @@ async def send_command(runtime: Runtime, command: Command, request: Request) -> 
     as_it_came = _command_id(stream, came, request)  # so it was recorded when nothing was encrypted
     if command_id and as_it_came and (handled := await _handled(runtime, command_id, as_it_came)):
         return await _answer(runtime.store, handled.stream, handled.first_version, handled.last_version)
-    if request.expected_version is not None:
+    if request.conditional:
         # Also brings the cached state up to date: a stale one must not contradict a client that knows better.
         current = await runtime.handler.load(decider.category, key)
         _check_version(stream, current.version, request)
@@ -109,7 +115,7 @@ def _commit(store: EventStore, command_id: CommandId | None, request: Request) -
 
 
 def _check_version(stream: str, version: int, request: Request) -> None:
-    if request.expected_version not in (None, version):
+    if request.expected_version not in (None, version) or (request.must_exist and version == 0):
         raise VersionMismatch(stream, version)
 
 

@@ -102,7 +102,7 @@ IdempotencyKey = Annotated[
     Header(alias="Idempotency-Key", pattern=ID_PATTERN, min_length=1, max_length=ID_LENGTH_MAX),
 ]
 
-_IfMatch = Annotated[
+IfMatch = Annotated[
     str | None,
     Header(
         alias="If-Match",
@@ -112,11 +112,12 @@ _IfMatch = Annotated[
 ]
 
 
-async def _expected_version(if_match: _IfMatch = None) -> int | None:
+async def expected_version(if_match: IfMatch = None) -> int | None:
+    """The version that `If-Match` names; None for any."""
     return None if if_match in (None, "*") else int(if_match.strip('"'))
 
 
-ExpectedVersion = Annotated[int | None, Depends(_expected_version)]
+ExpectedVersion = Annotated[int | None, Depends(expected_version)]
 """The version that `If-Match` names; None for any."""
 
 Key = Annotated[str, Path(pattern=ID_PATTERN, max_length=120)]

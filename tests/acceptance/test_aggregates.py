@@ -206,6 +206,16 @@ def test_if_match_guards_against_a_change(http: httpx.Client) -> None:
     assert deposit(http, account, 5, **{"If-Match": "*"}).status_code == 200
 
 
+def test_if_match_of_any_version_wants_the_aggregate_to_be_there(http: httpx.Client) -> None:
+    path, body = f"/aggregates/account/{unique('nobody')}/open-account", {"currency": "USD"}
+
+    refused = http.post(path, json=body, headers={"If-Match": "*"})
+
+    assert (refused.status_code, refused.json()["current_version"]) == (412, 0)
+    assert http.post(path, json=body).json()["version"] == 1
+    assert http.post(path, json=body, headers={"If-Match": "*"}).status_code != 412
+
+
 def test_the_key_in_the_body_may_only_repeat_the_path(http: httpx.Client) -> None:
     account = account_with(http, 0)
     path = f"/aggregates/account/{account}/deposit"
