@@ -215,6 +215,18 @@ def problem_response(error: Exception, correlation_id: str | None = None) -> Jso
     return _response(family, detail, correlation_id, _members(error), None)
 
 
+def problem_document(family: Family, detail: str, correlation_id: str | None) -> dict[str, Any]:
+    """What every problem says; its family may add to it."""
+    return {
+        "type": f"urn:saga-orchestrator:problem:{family.code}",
+        "title": family.title,
+        "status": family.status,
+        "code": family.code,
+        "detail": _bounded(detail) or family.title,
+        "correlation_id": correlation_id,
+    }
+
+
 def family_of(error: Exception) -> Family:
     """The family of an error of ours, the nearest one in the table."""
     return next((FAMILIES[kind] for kind in type(error).__mro__ if kind in FAMILIES), INTERNAL)
@@ -295,15 +307,7 @@ def _response(
     members: Mapping[str, Any],
     headers: Mapping[str, str] | None,
 ) -> JsonResponse:
-    document = {
-        "type": f"urn:saga-orchestrator:problem:{family.code}",
-        "title": family.title,
-        "status": family.status,
-        "code": family.code,
-        "detail": _bounded(_detail(detail, members)) or family.title,
-        "correlation_id": correlation_id,
-        **members,
-    }
+    document = {**problem_document(family, _detail(detail, members), correlation_id), **members}
     if family.status == 401:
         headers = {**(headers or {}), "WWW-Authenticate": _challenge(family)}
     retry = {} if family.retry_after_seconds is None else {"Retry-After": str(family.retry_after_seconds)}

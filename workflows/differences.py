@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 Json = Any
 
 
-class Difference(BaseModel):
+class FieldChange(BaseModel):
     """One value that is another one. `path` is a JSON pointer (RFC 6901); what was added has no `old`, what
     was removed no `new`."""
 
@@ -18,19 +18,19 @@ class Difference(BaseModel):
     new: Json = None
 
 
-def differences(old: Json, new: Json, path: str = "") -> Iterator[Difference]:
+def differences(old: Json, new: Json, path: str = "") -> Iterator[FieldChange]:
     """In the order of the fields; a list is compared place by place."""
     before, after = _members(old), _members(new)
     if before is None or after is None or isinstance(old, list) != isinstance(new, list):
         if not _same(old, new):
-            yield Difference(op="replace", path=path, old=old, new=new)
+            yield FieldChange(op="replace", path=path, old=old, new=new)
         return
     for name in [*before, *(name for name in after if name not in before)]:
         place = f"{path}/{name.replace('~', '~0').replace('/', '~1')}"
         if name not in after:
-            yield Difference(op="remove", path=place, old=before[name])
+            yield FieldChange(op="remove", path=place, old=before[name])
         elif name not in before:
-            yield Difference(op="add", path=place, new=after[name])
+            yield FieldChange(op="add", path=place, new=after[name])
         else:
             yield from differences(before[name], after[name], place)
 

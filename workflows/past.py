@@ -13,7 +13,7 @@ from typing import Any, Final
 from domain import UnknownName
 from domain.catalog import AnyDecider
 from eventstore import EventStore, RecordedEvent
-from workflows.differences import Difference, differences
+from workflows.differences import FieldChange, differences
 from workflows.saga.commands import CommandHandler, Folded
 from workflows.saga.definition import checked_saga_id
 from workflows.saga.errors import SagaNotFound
@@ -62,7 +62,7 @@ class Change:
 
     event: RecordedEvent
     state: dict[str, Any]
-    differences: list[Difference]
+    differences: list[FieldChange]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
 from app.api.positions import position_of
 from app.api.requests import Actor, JsonObject, Reason, RuntimeOf, Time, validated
@@ -49,7 +49,7 @@ class BulkRequest(BaseModel):
     reason: Reason | None = Field(
         default=None, description="Kept in the journals; a signal has none, a dry run needs none."
     )
-    force: bool = Field(default=False, description="Of compensate: also what something blocks.")
+    force: StrictBool = Field(default=False, description="Of compensate: also what something blocks.")
     signal: Id | None = Field(default=None, description="Of signal: its name.")
     id: Id | None = Field(
         default=None, description="Of signal, which needs it: under this id it counts once in each saga."
@@ -60,7 +60,7 @@ class BulkRequest(BaseModel):
         max_length=SAGAS_MAX,
         description="Sagas as a dry run has shown them: those that are not so any more are refused.",
     )
-    dry_run: bool = True
+    dry_run: StrictBool = True
     limit: Annotated[int, Field(ge=1, le=SAGAS_MAX)] = SAGAS_MAX
     after: str | None = Field(default=None, max_length=500, description="`next` of the answer before.")
 

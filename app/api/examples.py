@@ -1,6 +1,12 @@
-"""Bodies to try, for the OpenAPI document and its page."""
+"""Bodies to try and answers to expect, for the OpenAPI document and its page."""
 
+from collections.abc import Mapping
+from importlib.resources import files
 from typing import Any, Final
+
+import orjson
+
+from app.problems import FAMILIES, INTERNAL, problem_document
 
 _ADDRESS: Final = {"name": "Vins et alcools Chevalier", "country": "France"}
 _ORDER: Final = {
@@ -65,3 +71,15 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
 }
 """By the name of their model, without what is in the path. Add one for each command and saga of yours:
 else its schema is all that the document says."""
+
+ANSWERS: Final[Mapping[str, Any]] = orjson.loads(files("app.api").joinpath("answers.json").read_bytes())
+"""By the name of their model, of a real server: tests/docs/references/record.py has written them down."""
+
+
+def problem_example(status: int) -> dict[str, Any]:
+    """A problem with this status: there are others, by the table of errors in the reference."""
+    recorded: dict[str, Any] = ANSWERS["Problem"]
+    if recorded["status"] == status:
+        return recorded
+    family = next((family for family in FAMILIES.values() if family.status == status), INTERNAL)
+    return problem_document(family, "", recorded["correlation_id"])

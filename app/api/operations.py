@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, ValidationError
 
 from app.api.requests import (
     Actor,
@@ -53,8 +53,10 @@ class CompensateRequest(BaseModel):
 
     reason: Reason | None = Field(default=None, examples=["the customer called"])
     to_step: StepNumber | None = Field(default=None, description="Only the steps after this one.")
-    force: bool = Field(default=False, description="Also when something blocks it; what stays is listed.")
-    preview: bool = Field(default=False, description="Change nothing; say what would be done.")
+    force: StrictBool = Field(
+        default=False, description="Also when something blocks it; what stays is listed."
+    )
+    preview: StrictBool = Field(default=False, description="Change nothing; say what would be done.")
 
 
 class SignalRequest(BaseModel):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, Strict, StrictBool
 
 from app.api.reading import only_known_parameters
 from app.api.requests import (
@@ -37,7 +37,7 @@ DIFF_SECONDS_MAX: Final = 900.0
 router = APIRouter(tags=["projections"], dependencies=[Depends(only_known_parameters)])
 
 WaitFor = Annotated[
-    float, Field(default=10, ge=0, le=60, description="Seconds to wait until it has caught up.")
+    float, Strict(), Field(default=10, ge=0, le=60, description="Seconds to wait until it has caught up.")
 ]
 
 
@@ -76,7 +76,7 @@ class PromoteRequest(DecisionRequest):
 class ReturnRequest(PromoteRequest):
     """`stale`: also when the previous read model cannot be brought up to date by this code."""
 
-    stale: bool = False
+    stale: StrictBool = False
 
 
 class DiscardRequest(DecisionRequest):

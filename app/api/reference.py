@@ -1,6 +1,6 @@
 """The OpenAPI document: FastAPI's, with one path for each saga and each command instead of two templates."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -11,7 +11,7 @@ from app.api.bulk import PATH as BULK
 from app.api.bulk import BulkRequest
 from app.api.command_names import NamedCommand, named_commands
 from app.api.descriptions import describe
-from app.api.examples import EXAMPLES
+from app.api.examples import ANSWERS, EXAMPLES, problem_example
 from app.api.operations import CompensateRequest, ReasonRequest, SignalRequest, SkipRequest
 from app.api.projections import (
     DecisionRequest,
@@ -111,7 +111,7 @@ def openapi_document(app: FastAPI, catalog: Catalog, registry: Registry) -> dict
             if path not in PUBLIC_PATHS:
                 _guard(operation)
             _answer_problems(operation)
-            _show_an_example(operation)
+            _show_examples(operation)
             for parameter in operation.get("parameters", []):
                 parameter["schema"] = _never_null(parameter["schema"])
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -176,10 +176,10 @@ def _guard(operation: dict[str, Any]) -> None:
 
 def _answer_problems(operation: dict[str, Any]) -> None:
     """Every error is a problem document, also where FastAPI would have documented one of its own."""
-    problem = {MEDIA_TYPE: {"schema": {"$ref": SCHEMA_REFERENCE.format(model="Problem")}}}
+    schema = {"$ref": SCHEMA_REFERENCE.format(model="Problem")}
     for status, response in operation["responses"].items():
         if int(status) >= 400:
-            response["content"] = problem
+            response["content"] = {MEDIA_TYPE: {"schema": schema}}
 
 
 def _add_body(
@@ -193,11 +193,18 @@ def _add_body(
     operation["requestBody"] = {"required": True, "content": {"application/json": media}}
 
 
-def _show_an_example(operation: dict[str, Any]) -> None:
-    for media in operation.get("requestBody", {}).get("content", {}).values():
-        model = media["schema"].get("$ref", "").rpartition("/")[2]
-        if model in EXAMPLES:
-            media["example"] = EXAMPLES[model]
+def _show_examples(operation: dict[str, Any]) -> None:
+    _show_example(operation.get("requestBody", {}), EXAMPLES)
+    for status, response in operation["responses"].items():
+        _show_example(response, {**ANSWERS, "Problem": problem_example(int(status))})
+
+
+def _show_example(described: dict[str, Any], examples: Mapping[str, Any]) -> None:
+    for media in described.get("content", {}).values():
+        choices = media["schema"].get("anyOf", [media["schema"]])
+        model = choices[-1].get("$ref", "").rpartition("/")[2]
+        if model in examples:
+            media["example"] = examples[model]
 
 
 def _schemas(model: type[BaseModel], without: str | None) -> Iterator[tuple[str, dict[str, Any]]]:

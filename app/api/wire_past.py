@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from workflows.differences import Difference
+from workflows.differences import FieldChange
 from workflows.saga import SagaView
 
 
@@ -24,7 +24,7 @@ class ChangeView(BaseModel):
     command_id: str | None = Field(examples=["fulfil-order-10248/2"])
     saga_id: str | None = Field(examples=["fulfil-order-10248"])
     step: str | None = Field(examples=["2"])
-    changes: list[Difference]
+    changes: list[FieldChange]
     state: dict[str, Any]
 
 

@@ -59,7 +59,7 @@ def _state(aggregate: models.TouchedView) -> Group | Text | Table:
     return state_lines(aggregate["stream"], version, recorded_at, state)
 
 
-def _difference(difference: models.WorkflowsDifferencesDifference) -> str:
+def _difference(difference: models.FieldChange) -> str:
     """One line: what it was and what it is."""
     sides = {"old": difference.get("old"), "new": difference.get("new")}
     shown = {"add": ["new"], "remove": ["old"], "replace": ["old", "new"]}[difference["op"]]

@@ -55,7 +55,7 @@ def follower_lines(follower: models.FollowerView) -> Group:
     return Group(follower_table([follower]), *lines)
 
 
-def difference_lines(difference: models.EventstoreDifferencesDifference) -> Group:
+def difference_lines(difference: models.Difference) -> Group:
     """Counts of each table, and some of the rows that differ."""
     where = difference["position"]
     positions = f"{difference['position_live']} and {difference['position_other']}"

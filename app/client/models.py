@@ -103,6 +103,13 @@ class EventView(TypedDict):
     recorded_at: str
 
 
+class FieldChange(TypedDict):
+    op: Literal["add", "remove", "replace"]
+    path: str
+    old: NotRequired[Any]
+    new: NotRequired[Any]
+
+
 class FieldError(TypedDict):
     field: str
     message: str
@@ -419,28 +426,6 @@ class WhyView(TypedDict):
     links: list[LinkView]
 
 
-class EventstoreDifferencesDifference(TypedDict):
-    name: str
-    other: Slot
-    same: bool
-    full: bool
-    position: int | None
-    position_live: int
-    position_other: int
-    version_live: int
-    version_other: int
-    tables: list[TableDifference]
-    tables_only_live: list[str]
-    tables_only_other: list[str]
-
-
-class WorkflowsDifferencesDifference(TypedDict):
-    op: Literal["add", "remove", "replace"]
-    path: str
-    old: NotRequired[Any]
-    new: NotRequired[Any]
-
-
 class BatchItem(TypedDict):
     id: NotRequired[str | None]
     input: dict[str, Any]
@@ -591,7 +576,7 @@ class ChangeView(TypedDict):
     command_id: str | None
     saga_id: str | None
     step: str | None
-    changes: list[WorkflowsDifferencesDifference]
+    changes: list[FieldChange]
     state: dict[str, Any]
 
 
@@ -600,6 +585,21 @@ class CommandAnswer(TypedDict):
     version: int
     position: int
     events: list[EventView]
+
+
+class Difference(TypedDict):
+    name: str
+    other: Slot
+    same: bool
+    full: bool
+    position: int | None
+    position_live: int
+    position_other: int
+    version_live: int
+    version_other: int
+    tables: list[TableDifference]
+    tables_only_live: list[str]
+    tables_only_other: list[str]
 
 
 class EventPage(TypedDict):

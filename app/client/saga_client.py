@@ -149,10 +149,8 @@ class SagaClient:
         answer: models.FollowerView = await self._post(path, request, timeout=timeout)
         return answer
 
-    async def difference(
-        self, name: str, other: str | None, full: bool
-    ) -> models.EventstoreDifferencesDifference:
-        answer: models.EventstoreDifferencesDifference = await self._connection.send(
+    async def difference(self, name: str, other: str | None, full: bool) -> models.Difference:
+        answer: models.Difference = await self._connection.send(
             "GET",
             f"/projections/{_part(name)}/diff",
             params=_given({"with": other, "full": full}),

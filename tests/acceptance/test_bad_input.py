@@ -315,3 +315,15 @@ def test_names_of_people_may_hold_any_character_of_theirs(http: httpx.Client) ->
     assert saga["input"]["ship_to"] == {"name": name, "country": "日本"}
     placed = http.get(f"/streams/order-{order['order_id']}").json()["events"][0]
     assert json.dumps(placed["data"]["ship_to"]["name"]) == json.dumps(name)
+
+
+@pytest.mark.parametrize("wrong", [0, "no", None])
+def test_what_is_no_boolean_is_not_taken_for_one(http: httpx.Client, wrong: object) -> None:
+    """0 does not mean: act."""
+    body = {"action": "abandon", "filter": {"name": "fulfil-order"}, "reason": "x", "dry_run": wrong}
+
+    assert fields_of(http.post("/sagas/bulk", json=body)) == ["dry_run"]
+    preview = {"reason": "x", "preview": wrong, "force": wrong}
+    assert fields_of(http.post("/sagas/nobody/compensate", json=preview)) == ["force", "preview"]
+    decision = {"reason": "x", "stale": wrong, "wait_seconds": False}
+    assert fields_of(http.post("/projections/sagas/return", json=decision)) == ["wait_seconds", "stale"]

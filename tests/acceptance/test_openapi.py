@@ -76,6 +76,19 @@ def test_every_body_has_an_example_that_fits(document: Json) -> None:
         assert ("429" in operation["responses"]) == ("/health/" not in path), path
 
 
+def test_every_answer_has_an_example_that_fits(document: Json) -> None:
+    for path, operation in operations(document):
+        for status, answer in operation["responses"].items():
+            for kind, media in answer.get("content", {}).items():
+                if not kind.endswith("json") or "/sandbox/" in path:
+                    continue
+                assert "example" in media, (path, status)
+                schema = {**media["schema"], "components": document["components"]}
+                jsonschema_rs.validator_for(schema, validate_formats=True).validate(media["example"])
+                if int(status) >= 400:
+                    assert media["example"]["status"] == int(status)
+
+
 def test_each_filter_of_a_read_model_is_a_parameter_of_its_own(document: Json) -> None:
     for path, filters in [
         ("/orders", {"status", "customer_id", "country", "currency", "sku", "placed_after", "placed_before"}),

@@ -7,11 +7,11 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from app.api.examples import ANSWERS
 from app.problems import FAMILIES, INTERNAL
 from tests.docs.pages import NAMES, PAGES, ROOT, Page, page
 from tests.docs.references import GENERATED
 from tests.docs.references.document import document
-from tests.docs.references.models import answers
 
 _FILE = re.compile(r"(?:app|workflows|domain|eventstore|tests|docs)/[\w/.\-]*\w")
 _TEST = re.compile(r"(tests/[\w/.\-]+\.py)::(\w+)")
@@ -73,11 +73,11 @@ def test_generated_pages_are_fresh(name: str) -> None:
     assert (ROOT / name).read_text() == GENERATED[name](), "run `make references`, and review the difference"
 
 
-@pytest.mark.parametrize("name", answers())
+@pytest.mark.parametrize("name", ANSWERS)
 def test_answers_that_are_shown_fit_their_model(name: str) -> None:
     schema = {"$ref": f"#/components/schemas/{name}", **document()}
-    jsonschema_rs.validator_for(schema, validate_formats=True).validate(answers()[name])
-    assert set(answers()[name]) >= set(document()["components"]["schemas"][name]["properties"]) - OPTIONAL
+    jsonschema_rs.validator_for(schema, validate_formats=True).validate(ANSWERS[name])
+    assert set(ANSWERS[name]) >= set(document()["components"]["schemas"][name]["properties"]) - OPTIONAL
 
 
 OPTIONAL = {"correlation_id", "errors"}

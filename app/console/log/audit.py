@@ -24,7 +24,7 @@ from eventstore.audit.findings import Report
 from eventstore.audit.seals import newest_seals
 from eventstore.audit.verification import Scope, verify
 from eventstore.connections import CONNECTION_KWARGS, configure
-from workflows.differences import Difference
+from workflows.differences import FieldChange
 from workflows.past import Change
 
 router = APIRouter(include_in_schema=False)
@@ -54,7 +54,7 @@ class Answer:
     """The changes of a value, the newest first, and the chain that led to the newest. `next` is the version
     to look on from, None when all were looked through."""
 
-    changes: list[tuple[Change, list[Difference]]]
+    changes: list[tuple[Change, list[FieldChange]]]
     chain: list[Link]
     next: int | None
 
@@ -106,7 +106,7 @@ async def _why(runtime: Runtime, category: str, key: str, path: str, start: int 
     return Answer(told[:CHANGES_SHOWN], chain, following)
 
 
-def differences_at(differences: list[Difference], path: str) -> list[Difference]:
+def differences_at(differences: list[FieldChange], path: str) -> list[FieldChange]:
     """Those at a JSON pointer or below it, and those that took in all of what it was part of."""
     wanted = "/" + path.strip().strip("/") if path.strip("/ ") else ""
     return [

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from domain import UnknownName
 from eventstore import RecordedEvent
-from workflows.differences import Difference, differences
+from workflows.differences import FieldChange, differences
 from workflows.past import Past
 from workflows.saga.journal import CATEGORY
 from workflows.saga.state import SagaState, read_state
@@ -23,7 +23,7 @@ class Changed:
 
     stream: str
     events: list[RecordedEvent]
-    differences: list[Difference]
+    differences: list[FieldChange]
     more: bool
 
 

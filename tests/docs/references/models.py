@@ -1,10 +1,6 @@
 """The page of all models that requests and answers have."""
 
-import json
-from functools import cache
-from pathlib import Path
-
-from app.api.examples import EXAMPLES
+from app.api.examples import ANSWERS, EXAMPLES
 from tests.docs.references.document import Json, document
 from tests.docs.references.markdown import as_json, code, page, table
 from tests.docs.references.shapes import meaning, shape
@@ -18,13 +14,6 @@ are of a real server.
 """
 
 
-@cache
-def answers() -> Json:
-    """Answers of a real server, by the name of their model: see record.py."""
-    recorded: Json = json.loads(Path(__file__).with_name("answers.json").read_text())
-    return recorded
-
-
 def models_page() -> str:
     schemas: Json = document()["components"]["schemas"]
     return page(HEAD, *(_model(name, schemas[name]) for name in sorted(schemas)))
@@ -36,7 +25,7 @@ def _model(name: str, schema: Json) -> str:
         (code(field), _shape(rule, field in required), meaning(rule))
         for field, rule in schema.get("properties", {}).items()
     ]
-    example = EXAMPLES.get(name, answers().get(name))
+    example = EXAMPLES.get(name, ANSWERS.get(name))
     return page(
         f"## {name}",
         schema.get("description", ""),

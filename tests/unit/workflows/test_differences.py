@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.differences import Difference, differences
+from workflows.differences import FieldChange, differences
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(0, 3) | st.sampled_from(["", "a", "b"]),
@@ -54,7 +54,7 @@ def test_the_old_value_with_the_differences_is_the_new_one(old: Any, new: Any) -
     assert repr(_sorted(patched(old, found))) == repr(_sorted(new))
 
 
-def patched(old: Any, found: list[Difference]) -> Any:
+def patched(old: Any, found: list[FieldChange]) -> Any:
     root = {"": deepcopy(old)}
     for each in sorted(found, key=lambda each: each.op == "remove", reverse=False):
         *above, last = ["", *each.path.split("/")[1:]]
