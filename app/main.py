@@ -27,6 +27,7 @@ from app.api import (
     streams,
     subjects,
 )
+from app.api.head import HeadAnswers
 from app.api.middleware import BodyLimit, RequestContext
 from app.api.rate import RateLimit
 from app.api.reference import openapi_document
@@ -101,6 +102,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(ConsoleHeaders)
     if settings.otlp_url:
         app.add_middleware(RequestSpans)
+    app.add_middleware(HeadAnswers)
     app.add_middleware(RequestFigures)
     install_problems(app)
     # `/sagas/bulk` before `/sagas/{name}`: no saga can be called so.

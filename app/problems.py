@@ -248,7 +248,8 @@ def _allowed(app: FastAPI, request: Request) -> list[str]:
     """What the path may be asked with. Each route knows of its own methods only, and some share a path."""
     path = request.scope["path"]
     routes = (route for route in iter_route_contexts(app.routes) if route.path_regex.fullmatch(path))
-    return sorted(set[str]().union(*(route.methods or () for route in routes)))
+    methods = set[str]().union(*(route.methods or () for route in routes))
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
 
 def _members(error: Exception) -> dict[str, Any]:  # noqa: PLR0911 - one a family

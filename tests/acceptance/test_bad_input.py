@@ -214,7 +214,7 @@ def test_a_wrong_method_is_405(http: httpx.Client) -> None:
     answer = http.delete("/sagas")
 
     assert problem_of(answer, 405)["code"] == "method-not-allowed"
-    assert answer.headers["Allow"] == "GET"
+    assert answer.headers["Allow"] == "GET, HEAD"
 
 
 @pytest.mark.parametrize(

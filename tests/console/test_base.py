@@ -87,7 +87,7 @@ def test_a_form_that_is_not_ours_is_refused_with_a_page(http: httpx.Client) -> N
 def test_a_method_that_there_is_not(http: httpx.Client) -> None:
     answer = http.put("/console", headers=HTML)
 
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
     assert "<h1>Method Not Allowed</h1>" in answer.text
 
 
