@@ -5,7 +5,17 @@ import psycopg
 import pytest
 
 from eventstore import NewEvent
-from tests.acceptance.server import Json, order_of, serving, start, stock_of, unique, until
+from tests.acceptance.server import (
+    Json,
+    account_with,
+    money,
+    order_of,
+    serving,
+    start,
+    stock_of,
+    unique,
+    until,
+)
 from tests.acceptance.test_old_events import store
 from tests.conftest import Database
 from tests.console.pages import csrf_in, shown
@@ -102,3 +112,22 @@ def test_the_pages_of_a_saga_have_nothing_of_who_was_forgotten(http: httpx.Clien
         assert "personal:1:" not in text, address
     for address in told:
         assert "forgotten" in shown(http, address), address
+
+
+def test_a_page_does_without_a_saga_in_which_newer_code_has_written(database: Database) -> None:
+    with (
+        serving(database.url, database.owner_url) as server,
+        httpx.Client(base_url=server.url, timeout=60) as http,
+    ):
+        source, target = account_with(http, 10), account_with(http, 0)
+        transfer = {"source": source, "target": target, "money": money(1)}
+        saga = start(http, "transfer-funds", transfer).raise_for_status().json()
+        later = {"at": "2099-01-01T00:00:00Z"}
+        queued = http.post("/sagas/transfer-funds", json=transfer, params=later).raise_for_status().json()
+        address = f"/console/sagas/{queued['saga_id']}"
+        # The list, in which the page looks for it, is a moment behind the journal.
+        until(lambda: f'href="/console/sagas/{saga["saga_id"]}"' in shown(http, address))
+
+        store(database, f"saga-{saga['saga_id']}", saga["journal_version"], NewEvent("Invented", {}))
+
+        until(lambda: saga["saga_id"] not in shown(http, address))

@@ -1,12 +1,14 @@
 """Steps to come. What a function will ask for nobody knows before it does; what others of its name have asked
 for from here on is in their journals."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from app.console.saga.segments import Lane
 from app.readmodels.sagas import SagaFilter
 from app.runtime import Runtime
+from eventstore.errors import UnknownSchema
 from workflows.saga.journal import journal_stream
 from workflows.saga.state import SagaState, read_state
 
@@ -38,9 +40,10 @@ async def expected_of(runtime: Runtime, state: SagaState) -> Expected | None:
     for row in rows:
         if row.version != state.saga_version or await _is_long(runtime, row.saga_id):
             continue
-        other = await read_state(runtime.store, runtime.codec, row.saga_id)
-        if other is not None and goes_before(other, state):
-            return _what_follows(other, state)
+        with suppress(UnknownSchema):  # newer code has written in it: this page needs no other saga
+            other = await read_state(runtime.store, runtime.codec, row.saga_id)
+            if other is not None and goes_before(other, state):
+                return _what_follows(other, state)
     return None
 
 
