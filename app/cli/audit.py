@@ -41,8 +41,17 @@ def prove(
     block: Annotated[
         int | None, typer.Option(min=1, help="Up to the anchor of this block. [default: the event's own]")
     ] = None,
+    anchor: Annotated[
+        Path | None, typer.Option(help="Up to the newest anchor in this file.", show_default=False)
+    ] = None,
 ) -> None:
     """Print a proof that an event is in the log which an anchor fixes, as JSON."""
+    if anchor is not None:
+        if block is not None:
+            raise CliError("one of --block and --anchor")
+        block = max((each.block for each in read_anchors([anchor])), default=None)
+        if block is None:
+            raise CliError(f"{anchor} has no anchor")
     print_json(ask(lambda client: client.proof(event, block)))
 
 

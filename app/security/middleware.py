@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.problems import problem_response
 from app.security.access import Access
-from app.security.errors import NotAuthenticated, WrongHost
+from app.security.errors import NotAuthenticated, TokenMissing, WrongHost
 from app.security.forms import SAFE
 from app.security.rules import LOGIN, METRICS, below_console, free
 from eventstore import StoreUnavailable
@@ -67,7 +67,12 @@ class Authentication:
         except WrongHost as refused:
             await problem_response(refused, scope["state"]["correlation_id"])(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+
+        async def enter() -> None:
+            if access.required:
+                raise TokenMissing
+
+        await self._app(scope, receive, _while_known(enter, send))
 
 
 def _to_login(scope: Scope, headers: Headers) -> Response | None:
@@ -82,7 +87,7 @@ def _to_login(scope: Scope, headers: Headers) -> Response | None:
 
 
 def _while_known(enter: Callable[[], Awaitable[None]], send: Send) -> Send:
-    """`send`, until the token is revoked or expires: a stream may be open for days."""
+    """`send`, until the token is revoked or expires, or one is needed now: a stream may be open for days."""
     checked_at = time.monotonic()
 
     async def send_checked(message: Message) -> None:

@@ -203,6 +203,8 @@ def test_a_proof_is_checked_with_an_anchor_alone(
     block = json.loads(anchor.read_text())["block"]
     event = http.get(f"/streams/order-{order['order_id']}").json()["events"][0]
     proof.write_text(saga(server, "audit", "prove", event["event_id"], "--block", str(block)).stdout)
+    by_anchor = saga(server, "audit", "prove", event["event_id"], "--anchor", str(anchor)).stdout
+    assert by_anchor == proof.read_text()
 
     checked = document(run("audit", "check", str(proof), "--anchor", str(anchor), "--json"))
     fields = json.loads(proof.read_text())["fields"]

@@ -1,5 +1,6 @@
 """A server that asks nobody who they are, and the pages of others in a browser on its machine."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 
@@ -8,7 +9,9 @@ import pytest
 
 from app.embedded import EmbeddedPostgres
 from app.security.roles import Role
-from tests.acceptance.secured import Secured, secured_server
+from app.security.token_table import create_token
+from tests.acceptance.secured import Secured, fresh, secured_server
+from tests.acceptance.server import account_with, serving, until
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -73,3 +76,25 @@ def test_the_page_of_the_document_loads_nothing_from_elsewhere(http: httpx.Clien
     assert http.get("/docs/..%2Fcore.py").status_code == 404
     assert http.get("/docs/core.py").status_code == 404
     assert http.get("/redoc").status_code == 404
+
+
+def test_a_stream_that_nobody_had_to_sign_in_for_ends_once_there_is_a_token(
+    postgres_server: EmbeddedPostgres, template_database: str
+) -> None:
+    with (
+        fresh(postgres_server, template_database, "open_stream") as (url, owner_url),
+        serving(url, owner_url) as server,
+        httpx.Client(base_url=server.url, timeout=60) as anybody,
+    ):
+        account = account_with(anybody, 5)
+        with anybody.stream("GET", "/events/follow", params={"after": 0}) as stream:
+            lines = stream.iter_lines()
+            assert any(account in line for line in lines)
+
+            token = asyncio.run(create_token(owner_url, "first", Role.ADMIN, None, None))
+            until(lambda: httpx.get(f"{server.url}/sagas").status_code == 401)
+            rest = list(lines)
+
+        assert len(rest) < 1_000_000  # it came to its end
+        shown = {"Authorization": f"Bearer {token}"}
+        assert httpx.get(f"{server.url}/sagas", headers=shown).status_code == 200

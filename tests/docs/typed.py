@@ -39,7 +39,7 @@ def commands(script: str) -> Iterator[Typed]:
         words.whitespace_split = True
         words.commenters = "#"
         for separates, group in groupby(words, lambda word: set(word) <= set(";|&(){}") and word != "{}"):
-            if not separates and (left := _without_assignments(list(group))):
+            if not separates and (left := _arguments(list(group))):
                 yield Typed(tuple(left))
                 if (inside := left[len(_IN_CONTAINER) + 1 :]) and left[: len(_IN_CONTAINER)] == _IN_CONTAINER:
                     yield Typed(("saga", *inside))
@@ -64,7 +64,8 @@ def _closed(text: str) -> bool:
     return True
 
 
-def _without_assignments(words: list[str]) -> list[str]:
+def _arguments(words: list[str]) -> list[str]:
+    """Without assignments before them, and without the file that the output goes to."""
     while words and (_ASSIGNMENT.fullmatch(words[0]) or words[0] == "sudo"):
         words = words[1:]
-    return words
+    return words[: words.index(">")] if ">" in words else words
