@@ -8,8 +8,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, NoReturn
 
 import structlog
@@ -31,6 +31,7 @@ is cut is resumed elsewhere, as after a kill."""
 WORKER_END_SECONDS_MAX: Final = 10.0
 """The same of a worker, which waits for no connections."""
 EXIT_CUT: Final = 1
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 log = structlog.get_logger(__name__)
 
@@ -134,14 +135,28 @@ async def _serve(
         server.force_exit = server.should_exit
         server.should_exit = True
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
     if until_eof:
         _at_eof(sys.stdin.fileno(), lambda: None if server.should_exit else stop())
-    async with app.router.lifespan_context(app):
-        await server.serve(sockets=listeners)
-        return int(app.state.runtime.exit_code)
+    with _signals(stop):
+        async with app.router.lifespan_context(app):
+            await server.serve(sockets=listeners)
+            return int(app.state.runtime.exit_code)
+
+
+@contextmanager
+def _signals(action: Callable[[], None]) -> Iterator[None]:
+    """Do `action` at SIGINT and SIGTERM; from the end of this on they mean nothing, as all is closed.
+
+    Handlers of the loop's own would be taken back by it, to what kills the process.
+    """
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(action))
+    try:
+        yield
+    finally:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _at_eof(descriptor: int, action: Callable[[], None]) -> None:

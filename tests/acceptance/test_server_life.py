@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -183,3 +184,28 @@ def test_a_store_that_would_lose_events_is_not_served(database: Database) -> Non
     assert refused.returncode == 1
     assert "position_seq is at 1, behind the events" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+LAST_MOMENT = """
+import os, signal, sys
+from app.server import run_server
+from app.settings import Settings
+code = run_server(Settings.load(), until_eof=True)
+os.kill(os.getpid(), signal.SIGTERM)
+sys.exit(code)
+"""
+
+
+def test_a_signal_in_the_last_moment_does_not_change_how_it_ended(database: Database) -> None:
+    """All is closed by then, and the process only has to go."""
+    settings = {"SAGA_DATABASE_URL": database.url, "SAGA_OWNER_DATABASE_URL": database.owner_url}
+    done = subprocess.run(
+        [sys.executable, "-c", LAST_MOMENT],
+        cwd=ROOT,
+        env=environment(SAGA_PORT="0", **settings),
+        input=b"",  # its end is the sign to stop
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0
